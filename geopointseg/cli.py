@@ -1,0 +1,137 @@
+"""The command line: parse, call one library function, print what it answers.
+
+Every command is a function elsewhere; its signature is the command's options and its docstring their help. Only the
+module of the chosen command is imported, so that `geopointseg mask --help` does not wait for torch.
+"""
+
+import inspect
+import sys
+import typing
+from argparse import ArgumentError
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from docstring_parser import parse as parse_docstring
+from jsonargparse import ArgumentParser
+
+from geopointseg import __version__
+from geopointseg.errors import GeoPointSegError
+
+__all__ = ["main"]
+
+# command: module:function, what it does, what to do next ({0} is the first file written)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("pipelines.points_to_map:run", "from rasters and points to a map, in one go", "open {0} in a browser"),
+    "demo": ("pipelines.points_to_map:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
+    "scene": ("geopointseg.scene:write_scene", "make a synthetic scene with dense truth", "geopointseg draw"),
+    "check": ("geopointseg.labels.points:check", "check points against rasters", "geopointseg mask --points {0}"),
+    "draw": ("geopointseg.labels.draw:draw", "draw simulated points from dense truth", "geopointseg mask --points {0}"),
+    "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
+    "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0}"),
+    "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0}"),
+    "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 done, 2 the input is wrong (one line says how), 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    if given and given[0] == "--version":
+        print(f"geopointseg {__version__}")
+        return 0
+    if not given or given[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    name, *rest = given
+    try:
+        if name not in COMMANDS:
+            raise GeoPointSegError(f"expected a command ({', '.join(COMMANDS)}), got {name}")
+        target, _, following = COMMANDS[name]
+        result = _call(_function(target), f"geopointseg {name}", rest)
+        _print_result(result, following)
+    except GeoPointSegError as error:
+        if debug:
+            raise
+        print(f"geopointseg: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("geopointseg: interrupted; nothing half-written is left", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _overview() -> str:
+    """The list of commands."""
+    rows = [f"  {name:<9}{what}" for name, (_, what, _) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: geopointseg COMMAND …",
+            "",
+            "From a handful of labelled points to a land-cover map.",
+            "",
+            *rows,
+            "",
+            "geopointseg COMMAND --help lists the options of a command; --debug shows where an error came from.",
+        ]
+    )
+
+
+def _function(target: str) -> Callable[..., Any]:
+    """The function named module:function."""
+    module, name = target.split(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def _call(function: Callable[..., Any], prog: str, arguments: list[str]) -> Any:
+    """Parse the arguments by the function's signature and call it: what stands before `*` is positional."""
+    hints = typing.get_type_hints(function)
+    if list(hints) == ["arguments", "return"]:  # LightningCLI parses for itself
+        return function(arguments)
+    doc = parse_docstring(inspect.getdoc(function) or "")
+    helps = {p.arg_name: p.description or "" for p in doc.params}
+    parser = ArgumentParser(prog=prog, description=doc.short_description, exit_on_error=False)
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
+        _add_argument(parser, parameter, hints[name], helps.get(name, ""))
+    try:
+        values = vars(parser.parse_args(arguments))
+    except ArgumentError as error:
+        raise GeoPointSegError(f"{error}: see '{prog} --help'") from error
+    return function(**{name: values[name] for name in parameters})
+
+
+def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, text: str) -> None:
+    """One parameter as a positional argument or, if keyword-only, as an option."""
+    options: dict[str, Any] = {"help": text, "type": kind}
+    for part in (kind, *typing.get_args(kind)):
+        if typing.get_origin(part) in (Sequence, list):  # several values, given as a b c
+            options |= {"nargs": "+", "type": typing.get_args(part)[0]}
+    if parameter.kind is not parameter.KEYWORD_ONLY:
+        parser.add_argument(parameter.name, **options)
+        return
+    if kind is bool:
+        options = {"help": text, "action": "store_true"}
+    elif parameter.default is parameter.empty:
+        options["required"] = True
+    else:
+        options["default"] = parameter.default
+    parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+
+
+def _print_result(result: Any, following: str) -> None:
+    """What a command found, the files it wrote, and what to do next."""
+    files = [result] if isinstance(result, Path) else list(result if isinstance(result, tuple) else result.files)
+    if not isinstance(result, Path | tuple):
+        print(result)
+    print("wrote", *files, sep="\n  ")
+    if following:
+        print("next:", following.format(*files))

@@ -1,0 +1,56 @@
+"""Outputs are all or nothing: written under a temporary name beside the target, then renamed."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geopointseg.errors import GeoPointSegError
+
+__all__ = ["new_folder", "replacing", "sidecar"]
+
+
+def new_folder(path: Path) -> Path:
+    """Make a folder, parents too, and check that it can be written.
+
+    Raises:
+        GeoPointSegError: the folder cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise GeoPointSegError(
+            f"expected a folder that can be written, got {path} ({error.strerror or error}): choose another --out"
+        ) from error
+    return path
+
+
+@contextmanager
+def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
+
+    If the block fails or is interrupted the temporary file goes, and what stood at `path` stays.
+
+    Raises:
+        GeoPointSegError: `path` exists and `overwrite` is false, or its folder cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise GeoPointSegError(f"expected a new file, got the existing {path}: add --overwrite or choose another --out")
+    new_folder(path.parent)
+    partial = path.with_name(f".{path.stem}.partial-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        for leftover in path.parent.iterdir():
+            if leftover.name.startswith(partial.name):  # GDAL may have left sidecars of its own
+                leftover.unlink()
+
+
+def sidecar(path: Path, suffix: str) -> Path:
+    """The path of a file that belongs to `path`: map.tif and .qml give map.qml."""
+    return path.with_name(path.stem + suffix)

@@ -1,0 +1,93 @@
+"""Leak-safe split: whole blocks of ground are held out, with a gap around them."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Grid
+
+__all__ = ["hold_out"]
+
+BLOCK = 256  # pixels: about what the network sees at once
+BLOCKS_ACROSS = 6  # at least so many blocks across the points' extent, so that there is something to choose from
+
+
+def hold_out(
+    points: gpd.GeoDataFrame, grid: Grid, *, share: float = 0.2, seed: int = 0
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Hold out square blocks of ground that hold about `share` of the points of each class.
+
+    A class is held out only as far as training points of it remain. Used points in a held-out block get `split` test;
+    others within the gap (an eighth of a block) of one get gap; the rest train.
+
+    Args:
+        points: Checked points with `status` and `class_id`.
+        grid: Gives the CRS and the pixel size that blocks are measured in.
+        share: 0 to below 1.
+        seed: Of the order in which equally good blocks are tried.
+
+    Returns:
+        The points with `split` filled in, and the held-out blocks with their gap as polygons in the grid's CRS.
+
+    Raises:
+        GeoPointSegError: `share` is not between 0 and 1.
+    """
+    if not 0 <= share < 1:
+        raise GeoPointSegError(f"expected a held-out share from 0 to below 1, got {share}")
+    crs = grid.crs.to_wkt()
+    used = points[points["status"] == "used"]
+    geometry = used.geometry.to_crs(crs)
+    xy = np.column_stack([geometry.x, geometry.y])
+    pixel = np.array(grid.pixel_size[::-1])
+    extent = (np.ptp(xy, axis=0) / pixel).max() if len(xy) else 0
+    side = max(1.0, min(BLOCK, extent / BLOCKS_ACROSS)) * pixel
+    origin = xy.min(axis=0) if len(xy) else np.zeros(2)
+
+    block, block_of = np.unique(np.floor((xy - origin) / side).astype(np.int64), axis=0, return_inverse=True)
+    counts = pd.crosstab(block_of.ravel(), used["class_id"].to_numpy()).to_numpy() if len(xy) else np.zeros((0, 1), int)
+    chosen = _choose(counts, share, np.random.default_rng(seed))
+
+    corners = origin + block[chosen] * side
+    squares = shapely.box(corners[:, 0], corners[:, 1], corners[:, 0] + side[0], corners[:, 1] + side[1])
+    gap = side / 8
+    grown = shapely.box(
+        corners[:, 0] - gap[0],
+        corners[:, 1] - gap[1],
+        corners[:, 0] + side[0] + gap[0],
+        corners[:, 1] + side[1] + gap[1],
+    )
+    split = np.where(np.isin(block_of.ravel(), chosen), "test", "train")
+    near, _ = shapely.STRtree(grown).query(geometry.to_numpy(), predicate="intersects") if len(squares) else ([], [])
+    near = np.unique(np.asarray(near, dtype=int))
+    split[near[split[near] == "train"]] = "gap"
+
+    out = points.copy()
+    out.loc[used.index, "split"] = split
+    return out, gpd.GeoDataFrame({"block": chosen}, geometry=grown, crs=crs)
+
+
+def _choose(counts: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Blocks to hold out, greedily: the one that serves the classes still short of their share best, while it pays.
+
+    Args:
+        counts: (blocks, classes) points.
+        share: Share of each class wanted.
+        rng: Breaks ties.
+    """
+    total = counts.sum(axis=0)
+    want = np.where(total >= 5, np.maximum(1, np.round(share * total)), 0) * (share > 0)
+    weight = np.where(want > 0, 1 / np.maximum(want, 1), 1.0)
+    left, order, chosen = want.copy(), rng.permutation(len(counts)), []
+    while len(order):
+        served = np.minimum(counts[order], np.maximum(left, 0)) @ weight
+        spilt = np.maximum(counts[order] - np.maximum(left, 0), 0) @ weight
+        best = int(np.argmax(served - 0.5 * spilt))
+        if served[best] - 0.5 * spilt[best] <= 0:
+            break
+        chosen.append(order[best])
+        left -= counts[order[best]]
+        order = np.delete(order, best)
+    return np.sort(np.array(chosen, dtype=np.int64))

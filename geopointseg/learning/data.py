@@ -1,0 +1,355 @@
+"""Chips for training: TorchGeo datasets over rasters and pseudo-masks, a sampler that draws chips around points.
+
+TorchGeo merges files that overlap. Rasters of one place at two dates must not be merged, so every raster gets a moment
+of its own on TorchGeo's time axis: a query names the place and, by its moment, the raster.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+import torch
+from kornia import augmentation as K
+from rasterio.errors import RasterioIOError
+from torch import Tensor
+from torchgeo.datamodules import GeoDataModule
+from torchgeo.datasets import IntersectionDataset, RasterDataset
+from torchgeo.samplers import GeoSampler
+
+from geopointseg.classes import UNLABELLED
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Window
+from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.pseudomask import mask_paths
+from geopointseg.raster import Raster, open_raster, open_rasters, read
+
+__all__ = ["Imagery", "Labels", "PointDataModule", "PointGeoSampler", "Sites", "Weights", "sites"]
+
+GeoSlice = tuple[slice, slice, slice]
+Sample = dict[str, Any]
+
+
+class Sites:
+    """Where the points of one split lie on the rasters: arrays of one entry per point and raster that holds it."""
+
+    def __init__(self, raster: Sequence[int], row: Sequence[int], col: Sequence[int], class_id: Sequence[int]) -> None:
+        """Keep the four columns as integer arrays."""
+        columns = (np.asarray(c, dtype=np.int64) for c in (raster, row, col, class_id))
+        self.raster, self.row, self.col, self.class_id = columns
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.raster)
+
+
+def sites(points: Points, rasters: Sequence[Raster], split: str) -> Sites:
+    """The points of a split on every raster that holds them."""
+    frame = points.used(split)
+    found: list[tuple[int, int, int, int]] = []
+    for number, raster in enumerate(rasters):
+        rows, cols = locate(frame, raster)
+        here = raster.grid.contains(rows, cols)
+        ids = frame["class_id"].to_numpy(dtype=np.int64)
+        found += [(number, *values) for values in zip(rows[here], cols[here], ids[here], strict=True)]
+    return Sites(*np.array(found, dtype=np.int64).reshape(-1, 4).T)
+
+
+def _moment(number: int) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The moment of a raster: a day of its own, with a gap before the next."""
+    start = pd.Timestamp("2000-01-01") + pd.Timedelta(days=2 * number)
+    return start, start + pd.Timedelta(days=1)
+
+
+def _moments(count: int) -> pd.IntervalIndex:
+    """The moments of all rasters, as TorchGeo indexes them."""
+    return pd.IntervalIndex.from_tuples([_moment(i) for i in range(count)], closed="both", name="datetime")
+
+
+def query(raster: Raster, number: int, window: Window) -> GeoSlice:
+    """A window of the raster with this number, as TorchGeo asks for it."""
+    west, south, east, north = raster.grid.window_bounds(window)
+    yres, xres = raster.grid.pixel_size
+    start, stop = _moment(number)
+    return slice(west, east, xres), slice(south, north, yres), slice(start, stop, 1)
+
+
+class Imagery(RasterDataset):
+    """Rasters with a moment each; `image` is (bands, height, width) float32, NaN where there is no data.
+
+    Pixels are read by `geopointseg.raster.read`, as in prediction: TorchGeo knows neither a CRS nor a nodata value given
+    by the user, and fills what lies beyond a raster with 0.
+    """
+
+    def __init__(self, rasters: Sequence[Raster]) -> None:
+        """Index the rasters; all must share CRS and pixel size."""
+        self.rasters = list(rasters)
+        first = self.rasters[0].grid
+        for raster in self.rasters[1:]:
+            if raster.grid.crs != first.crs or not np.allclose(raster.grid.pixel_size, first.pixel_size, rtol=1e-6):
+                raise GeoPointSegError(
+                    f"expected training rasters of one CRS and pixel size, got {self.rasters[0].path} ({first.crs}, "
+                    f"{first.pixel_size}) and {raster.path} ({raster.grid.crs}, {raster.grid.pixel_size}): "
+                    "bring them together with 'gdalwarp -t_srs … -tr …'"
+                )
+        self.paths = [str(raster.path) for raster in self.rasters]
+        self.transforms = None
+        self._res = first.pixel_size[::-1]
+        boxes = [shapely.box(*raster.grid.bounds) for raster in self.rasters]
+        index = _moments(len(boxes))
+        self.index = gpd.GeoDataFrame({"filepath": self.paths}, index=index, geometry=boxes, crs=first.crs.to_wkt())
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window that the query names."""
+        x, y, t = query
+        raster = self.rasters[int(self.index.index.get_loc(t.start))]
+        yres, xres = raster.grid.pixel_size
+        west, _, _, north = raster.grid.bounds
+        window = Window(
+            row=round((north - y.stop) / yres),
+            col=round((x.start - west) / xres),
+            height=round((y.stop - y.start) / yres),
+            width=round((x.stop - x.start) / xres),
+        )
+        return {"image": torch.from_numpy(read(raster, window))}
+
+
+class Labels(RasterDataset):
+    """Class rasters, one for each raster of an `Imagery`; `mask` is (height, width) int64, 255 = unlabelled."""
+
+    is_image = False
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        """Index the files under the moments of their rasters."""
+        super().__init__(paths=[str(path) for path in paths])
+        number = {str(path): i for i, path in enumerate(paths)}
+        order = self.index["filepath"].map(number).to_numpy()
+        if len(order) != len(paths):  # TorchGeo passes over what it cannot read
+            raise GeoPointSegError(f"expected {len(paths)} readable class rasters, got {len(order)}: make them again")
+        self.index.index = _moments(len(paths))[order]
+
+
+class Weights(Labels):
+    """Weight rasters, likewise; `weight` is (height, width) float32, 0 where unlabelled."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Weights are not whole numbers."""
+        return torch.float32
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window under a key of its own."""
+        sample: Sample = super().__getitem__(query)
+        return {"weight": sample["mask"]}
+
+
+class PointGeoSampler(GeoSampler):
+    """Draws chips around points: classes in turn, the points of a class in shuffled order, at a random place in the chip.
+
+    The draw depends on the seed and the epoch alone. Chips stay on the raster unless it is smaller than a chip.
+    """
+
+    def __init__(self, rasters: Sequence[Raster], sites: Sites, *, chip: int, length: int, seed: int = 0) -> None:
+        """Plan `length` chips of `chip` x `chip` pixels per epoch."""
+        if not len(sites):
+            raise GeoPointSegError("expected training points on the rasters, got none: check the points' split column")
+        self.rasters, self.sites, self.chip, self.length, self.seed = rasters, sites, chip, length, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Chips per epoch."""
+        return self.length
+
+    def __iter__(self) -> Iterator[GeoSlice]:
+        """The chips of the next epoch."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        self.epoch += 1
+        turns = [_endless(np.flatnonzero(self.sites.class_id == c), rng) for c in np.unique(self.sites.class_id)]
+        for i in range(self.length):
+            site = next(turns[i % len(turns)])
+            number = int(self.sites.raster[site])
+            grid = self.rasters[number].grid
+            row = self.sites.row[site] - rng.integers(self.chip)
+            col = self.sites.col[site] - rng.integers(self.chip)
+            row = int(np.clip(row, 0, max(0, grid.height - self.chip)))
+            col = int(np.clip(col, 0, max(0, grid.width - self.chip)))
+            yield query(self.rasters[number], number, Window(row, col, self.chip, self.chip))
+
+
+def _endless(items: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
+    """The items in shuffled order, again and again."""
+    while True:
+        yield from rng.permutation(items)
+
+
+class TileGeoSampler(GeoSampler):
+    """Every tile of the rasters that holds a point, once: so that each held-out point is judged once."""
+
+    def __init__(self, rasters: Sequence[Raster], sites: Sites, *, chip: int) -> None:
+        """Find the tiles."""
+        self.rasters, self.chip = rasters, chip
+        self.tiles = sorted({*zip(sites.raster, sites.row // chip, sites.col // chip, strict=True)})
+
+    def __len__(self) -> int:
+        """How many tiles there are."""
+        return len(self.tiles)
+
+    def __iter__(self) -> Iterator[GeoSlice]:
+        """The tiles, raster by raster."""
+        for number, row, col in self.tiles:
+            window = Window(int(row) * self.chip, int(col) * self.chip, self.chip, self.chip)
+            yield query(self.rasters[number], int(number), window)
+
+
+class HeldOut(Imagery):
+    """Rasters with the held-out points alone as `mask`: one pixel each, 255 elsewhere."""
+
+    def __init__(self, rasters: Sequence[Raster], sites: Sites) -> None:
+        """Keep the points."""
+        super().__init__(rasters)
+        self.sites = sites
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window and mark its points."""
+        sample = super().__getitem__(query)
+        x, y, t = query
+        number = int(self.index.index.get_loc(t.start))
+        (row,), (col,) = self.rasters[number].grid.rowcol([x.start + x.step / 2], [y.stop - y.step / 2])
+        height, width = sample["image"].shape[-2:]
+        mask = torch.full((height, width), UNLABELLED)
+        s = self.sites
+        rows, cols = s.row - row, s.col - col
+        here = (s.raster == number) & (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+        mask[rows[here], cols[here]] = torch.from_numpy(s.class_id[here])
+        return sample | {"mask": mask}
+
+
+class PointDataModule(GeoDataModule):
+    """Rasters, their pseudo-masks and checked points, as Lightning and TorchGeo want them."""
+
+    def __init__(
+        self,
+        rasters: list[str],
+        masks: Path,
+        points: Path,
+        chip: int = 256,
+        batch_size: int = 8,
+        steps: int = 600,
+        crs: str | None = None,
+        nodata: float | None = None,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        """Open everything and check that it fits together.
+
+        Args:
+            rasters: Raster files, folders or globs.
+            masks: Folder that 'geopointseg mask' wrote.
+            points: GeoPackage that 'geopointseg check' wrote.
+            chip: Side of a training chip in pixels, a multiple of 32.
+            batch_size: Chips per training step.
+            steps: Training steps in all; they are cut into epochs of at most 50.
+            crs: CRS of rasters that have none.
+            nodata: No-data value of rasters that declare none.
+            seed: Of the draw of chips.
+            num_workers: Processes that read chips; 0 reads in the main process.
+
+        Raises:
+            GeoPointSegError: chip size, a missing pseudo-mask, or one on another grid than its raster.
+        """
+        super().__init__(Imagery, batch_size, chip, batch_size * min(steps, 50), num_workers)
+        if chip < 32 or chip % 32:
+            raise GeoPointSegError(f"expected a chip size that is a multiple of 32, got {chip}")
+        self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
+        self.points = load_points(points)
+        self.masks, self.seed = Path(masks), seed
+        self.train_aug = K.AugmentationSequential(
+            K.RandomHorizontalFlip(p=0.5),
+            K.RandomVerticalFlip(p=0.5),
+            K.RandomRotation90((0, 3), p=1.0),
+            data_keys=None,
+            keepdim=True,
+        )
+        self.aug = _as_it_is
+        for raster in self.rasters:
+            for path in mask_paths(self.masks, raster):
+                _check_grid(raster, path)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a model must know about its input and output, as plain values that travel in the checkpoint."""
+        first = self.rasters[0]
+        return {
+            "bands": list(first.bands),
+            "band_names": list(first.names),
+            "mean": list(self.statistics.mean),
+            "std": list(self.statistics.std),
+            "dtype": first.dtype,
+            "nodata": first.nodata,
+            "pixel_size": list(first.grid.pixel_size),
+            "crs": first.grid.crs.to_string(),
+            "geographic": first.grid.crs.is_geographic,
+            "classes": self.points.classes.records(),
+            "chip": self.patch_size,
+        }
+
+    def setup(self, stage: str) -> None:
+        """Make the datasets and samplers of a stage."""
+        if stage == "fit":
+            pairs = [mask_paths(self.masks, raster) for raster in self.rasters]
+            labels, weights = Labels([p[0] for p in pairs]), Weights([p[1] for p in pairs])
+            self.train_dataset = Imagery(self.rasters) & labels & weights
+            train = sites(self.points, self.rasters, "train")
+            self.train_sampler = PointGeoSampler(
+                self.rasters, train, chip=self.patch_size, length=self.length, seed=self.seed
+            )
+        if stage in ("fit", "validate"):
+            held_out = sites(self.points, self.rasters, "test")
+            self.val_dataset = HeldOut(self.rasters, held_out)
+            self.val_sampler = TileGeoSampler(self.rasters, held_out, chip=self.patch_size)
+
+    def val_dataloader(self) -> Any:
+        """Tiles with held-out points; an empty list, which Lightning understands, where there are none."""
+        return super().val_dataloader() if len(self.val_sampler or ()) else []
+
+    def transfer_batch_to_device(self, batch: Sample, device: torch.device, dataloader_idx: int) -> Sample:
+        """Move the tensors the task needs.
+
+        TorchGeo 0.8.1 deletes `crs` and `bounds` here and fails where they are absent; 0.10 no longer does.
+        """
+        return {k: v.to(device, non_blocking=True) for k, v in batch.items() if k in ("image", "mask", "weight")}
+
+    def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
+        """Augment training chips.
+
+        Kornia turns only keys it knows by name: mask and weight travel as two channels of one `mask`.
+        """
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        stacked = torch.stack([batch["mask"].float(), batch["weight"]], dim=1)
+        turned: dict[str, Tensor] = self.train_aug({"image": batch["image"], "mask": stacked})
+        labels, weight = turned["mask"].unbind(dim=1)
+        return {"image": turned["image"], "mask": labels.long(), "weight": weight}
+
+
+def _as_it_is(batch: Sample) -> Sample:
+    """No normalisation here: the model does it, so that a checkpoint is enough to predict."""
+    return batch
+
+
+def _check_grid(raster: Raster, path: Path) -> None:
+    """Refuse a pseudo-mask that is missing or does not lie on its raster's grid."""
+    if not path.exists():
+        raise GeoPointSegError(f"expected {path} for {raster.path}, got no such file: run 'geopointseg mask' first")
+    try:
+        grid = open_raster(path, crs=raster.grid.crs.to_string()).grid
+    except RasterioIOError as error:
+        raise GeoPointSegError(f"expected a readable {path} ({error}): run 'geopointseg mask' again") from error
+    if not grid.matches(raster.grid):
+        raise GeoPointSegError(
+            f"expected {path} on the grid of {raster.path}, got another grid: run 'geopointseg mask' again"
+        )

@@ -1,0 +1,126 @@
+"""Training: one call from data to checkpoint."""
+
+import sys
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from geopointseg.files import replacing
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.task import PointSegmentationTask
+
+__all__ = ["fit", "precision", "train", "trainer_options"]
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+def precision(wanted: Precision = "auto") -> Literal["32-true", "bf16-mixed"]:
+    """The number format to train and predict in: bfloat16 where the processor computes in it, else float32.
+
+    On a CPU with AVX-512 BF16 or AMX a training step of the default network is several times faster in bfloat16 (see
+    benchmarks/results); on one without, it is emulated and slower.
+    """
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    # torch has no public question for this yet
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def trainer_options(
+    out: Path, *, steps: int, minutes: float | None = None, wanted: Precision = "auto"
+) -> dict[str, Any]:
+    """Arguments of Lightning's Trainer: a fixed number of steps, no choice of weights by the held-out points.
+
+    Args:
+        out: Folder whose `log/` gets the CSV and TensorBoard logs.
+        steps: Training steps.
+        minutes: Stop after this time if the steps are not done before.
+        wanted: Number format.
+    """
+    return {
+        "max_steps": steps,
+        "max_epochs": -1,
+        "max_time": timedelta(minutes=minutes) if minutes else None,
+        "precision": precision(wanted),
+        "devices": 1,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 10,
+        "gradient_clip_val": 1.0,
+        "enable_checkpointing": False,
+        "enable_model_summary": False,
+        "enable_progress_bar": sys.stderr.isatty(),
+        "logger": [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")],
+    }
+
+
+def fit(
+    trainer: lightning.Trainer,
+    task: PointSegmentationTask,
+    data: PointDataModule,
+    out: Path,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Train, and save the last weights as `model.ckpt`.
+
+    Raises:
+        GeoPointSegError: the checkpoint exists and `overwrite` is false.
+        KeyboardInterrupt: the user stopped it; no checkpoint is written.
+    """
+    with replacing(out / "model.ckpt", overwrite=overwrite) as partial:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
+            trainer.fit(task, data)
+        if trainer.interrupted:  # Lightning swallows Ctrl-C
+            raise KeyboardInterrupt
+        trainer.save_checkpoint(partial)
+    return out / "model.ckpt"
+
+
+def train(arguments: list[str]) -> Path:
+    """Train from a YAML file: its keys are the arguments of PointDataModule, PointSegmentationTask and Trainer.
+
+    Args:
+        arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
+
+    Returns:
+        The checkpoint.
+    """
+    parsed = _CommandLine(
+        PointSegmentationTask,
+        PointDataModule,
+        args=arguments,
+        run=False,
+        save_config_callback=None,
+        seed_everything_default=0,
+        trainer_defaults={
+            k: v for k, v in trainer_options(Path(), steps=1).items() if k not in ("max_steps", "logger")
+        },
+        parser_kwargs={"prog": "geopointseg train"},
+    )
+    out = Path(parsed.config["out"])
+    trainer = parsed.trainer
+    trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
+    return fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+
+
+class _CommandLine(LightningCLI):
+    """LightningCLI with our outputs, and what the task learns from the data linked."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add and link arguments."""
+        parser.add_argument("--out", type=str, default="result", help="Folder for model.ckpt and log/.")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing checkpoint.")
+        parser.link_arguments("data.card", "model.card", apply_on="instantiate")
+        parser.link_arguments("data.steps", "model.steps")
+        parser.link_arguments("data.steps", "trainer.max_steps")

@@ -1,0 +1,136 @@
+"""The training task: TorchGeo's segmentation task with normalisation inside, a masked loss, and scores on points."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.learning.losses import masked_cross_entropy
+
+try:
+    from torchgeo.tasks import SemanticSegmentation as SemanticSegmentationTask  # TorchGeo 0.10 and later
+except ImportError:
+    from torchgeo.trainers import SemanticSegmentationTask  # TorchGeo 0.8
+
+__all__ = ["PointSegmentationTask"]
+
+
+class PointSegmentationTask(SemanticSegmentationTask):
+    """Semantic segmentation from partly labelled pixels.
+
+    The card (bands, statistics, classes, pixel size) is among the hyperparameters and so in every checkpoint.
+    """
+
+    def __init__(
+        self,
+        card: dict[str, Any],
+        model: str = "unet",
+        backbone: str = "resnet18",
+        weights: str | bool | None = None,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        steps: int = 600,
+        minutes: float | None = None,
+    ) -> None:
+        """Build model, loss and metrics.
+
+        Args:
+            card: What the data module says of its rasters and classes.
+            model: A model of TorchGeo's task: unet, deeplabv3+, fcn, upernet, segformer, dpt.
+            backbone: Its encoder, by SMP's or timm's name.
+            weights: True for ImageNet weights, a TorchGeo weight name or a local file, None for a random start.
+            lr: Highest learning rate of AdamW.
+            weight_decay: Of AdamW.
+            steps: Steps after which the learning rate reaches zero.
+            minutes: Time after which it does, if that comes first.
+        """
+        super().__init__(
+            model=model,
+            backbone=backbone,
+            weights=weights,
+            in_channels=len(card["bands"]),
+            num_classes=len(card["classes"]),
+            ignore_index=UNLABELLED,
+            lr=lr,
+        )
+        self.started = 0.0
+
+    def configure_models(self) -> None:
+        """Build the model and the buffers that normalise its input."""
+        super().configure_models()
+        for name in ("mean", "std"):
+            values = torch.tensor(self.hparams["card"][name], dtype=torch.float32)
+            self.register_buffer(f"band_{name}", values[None, :, None, None])
+        self.to(memory_format=torch.channels_last)
+
+    def configure_losses(self) -> None:
+        """Use the masked loss."""
+        self.criterion = masked_cross_entropy
+
+    def configure_metrics(self) -> None:
+        """Start the one confusion matrix that all scores come from."""
+        self.classes = Classes.from_records(self.hparams["card"]["classes"])
+        self.confusion = np.zeros((len(self.classes),) * 2, np.int64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify raw pixel values.
+
+        Args:
+            x: (batch, bands, height, width) in the raster's own units, NaN where there is no data.
+
+        Returns:
+            (batch, classes, height, width) logits.
+        """
+        x = torch.nan_to_num((x - self.band_mean) / self.band_std)  # a missing pixel looks like the mean
+        logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def on_train_start(self) -> None:
+        """Start the clock of the learning-rate schedule."""
+        self.started = time.monotonic()
+
+    def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
+        """The masked loss of a batch; nothing is scored on pseudo-labels."""
+        loss: Tensor = self.criterion(self(batch["image"]), batch["mask"], batch["weight"])
+        self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last epoch's counts."""
+        self.confusion[:] = 0
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count hits and misses on the held-out points, and their loss."""
+        logits = self(batch["image"])
+        self.log("val_loss", masked_cross_entropy(logits, batch["mask"]), batch_size=len(batch["image"]))
+        predicted = logits.max(dim=1).indices  # argmax over a strided dimension is many times slower on CPUs
+        self.confusion += confusion_matrix(batch["mask"].cpu(), predicted.cpu(), len(self.classes))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log overall accuracy, mean IoU, and each class's IoU."""
+        result = scores(self.confusion, self.classes.names)
+        if result["count"]:
+            self.log("val_oa", result["overall_accuracy"])
+            self.log("val_miou", result["miou"], prog_bar=True)
+            for name, one in result["per_class"].items():
+                if one["iou"] is not None:
+                    self.log(f"val_iou_{name}", one["iou"])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a short warm-up and a cosine to zero, over steps or minutes, whichever end first."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(parameters, self.hparams["lr"], weight_decay=self.hparams["weight_decay"])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        """Learning rate as a share of its highest value."""
+        done = step / self.hparams["steps"]
+        if self.hparams["minutes"] and self.started:
+            done = max(done, (time.monotonic() - self.started) / (60 * self.hparams["minutes"]))
+        return min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))

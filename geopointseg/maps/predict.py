@@ -1,0 +1,212 @@
+"""Prediction: windows with overlap and a taper, streamed by row bands, so that memory does not grow with the raster."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from geopointseg import __version__
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.files import new_folder
+from geopointseg.grid import Grid, Window
+from geopointseg.learning.fit import precision
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.write import write_map
+from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
+
+__all__ = ["classify", "load_model", "predict"]
+
+STRIP = 8192  # columns that are worked on together: what bounds the open row band on a wide raster
+
+
+def load_model(path: Path) -> PointSegmentationTask:
+    """Load a checkpoint without running code from it, and without touching the network.
+
+    Raises:
+        GeoPointSegError: missing, damaged, or not a checkpoint of ours.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        options = {k: v for k, v in checkpoint["hyper_parameters"].items() if k in OPTIONS}
+        task = PointSegmentationTask(**options)
+        task.load_state_dict(checkpoint["state_dict"])
+    except FileNotFoundError as error:
+        raise GeoPointSegError(f"expected a checkpoint, got {path}, which does not exist: check the path") from error
+    except Exception as error:  # torch raises many kinds on foreign and damaged files
+        raise GeoPointSegError(
+            f"expected a checkpoint of 'geopointseg train' or 'run', got {path} ({error})"
+        ) from error
+    task.to("cuda" if torch.cuda.is_available() else "cpu")
+    return task.eval()
+
+
+OPTIONS = ("card", "model", "backbone")
+
+
+def predict(
+    model: Path,
+    rasters: Sequence[str],
+    *,
+    out: Path = Path("maps"),
+    window: int = 512,
+    overlap: int = 64,
+    batch_size: int = 4,
+    crs: str | None = None,
+    nodata: float | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, ...]:
+    """Classify rasters with a trained model.
+
+    Args:
+        model: Checkpoint of 'geopointseg train' or 'run'.
+        rasters: Raster files, folders or globs.
+        out: The map to write, ending in .tif, or a folder for one map per raster.
+        window: Side of the square the model sees at once, a multiple of 32.
+        overlap: Pixels shared by neighbouring windows, blended across.
+        batch_size: Windows classified together.
+        crs: CRS of rasters that have none.
+        nodata: No-data value of rasters that declare none; by default the one the model was trained with.
+        overwrite: Replace existing maps.
+
+    Returns:
+        The files written: for each raster the map, its .aux.xml and its .qml.
+
+    Raises:
+        GeoPointSegError: wrong window, or a raster the model was not made for.
+    """
+    if window % 32 or not 0 <= overlap < window // 2:
+        raise GeoPointSegError(
+            f"expected a window that is a multiple of 32 and an overlap below half of it, got {window} and {overlap}"
+        )
+    task = load_model(model)
+    card = task.hparams["card"]
+    given = card["nodata"] if nodata is None else nodata
+    opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
+    opened = [_fitting(raster, card) for raster in opened]
+    single = out.suffix.lower() in (".tif", ".tiff")
+    if single and len(opened) > 1:
+        raise GeoPointSegError(f"expected a folder as --out for {len(opened)} rasters, got {out}")
+    targets = [out if single else new_folder(out) / f"{raster.path.stem}.tif" for raster in opened]
+    for target in targets:
+        if target.exists() and not overwrite:
+            raise GeoPointSegError(f"expected a new file, got the existing {target}: add --overwrite")
+    files: list[Path] = []
+    classes = Classes.from_records(card["classes"])
+    tags = {"SOFTWARE": f"geopointseg {__version__}", "MODEL": model.name}
+    for raster, target in zip(opened, targets, strict=True):
+        windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
+        files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
+    return tuple(files)
+
+
+def classify(
+    task: PointSegmentationTask, raster: Raster, *, window: int = 512, overlap: int = 64, batch_size: int = 4
+) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    """Class ids of a raster, band of rows by band of rows.
+
+    Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
+    weights that fall off towards the window's edge. Beyond the raster the image is mirrored.
+
+    Yields:
+        (window, ids): ids (height, width) uint8, 255 where the raster has no data.
+    """
+    stride = window - overlap
+    rows = range(-overlap // 2, raster.grid.height - overlap // 2, stride)
+    columns = range(-overlap // 2, raster.grid.width - overlap // 2, stride)
+    taper = _taper(window, overlap)
+    strips = range(0, raster.grid.width, STRIP)
+    progress = tqdm(total=len(rows) * len(strips), desc=raster.path.name, unit="band", disable=None, leave=False)
+    for left in strips:
+        right = min(left + STRIP, raster.grid.width)
+        touching = [col for col in columns if col < right and col + window > left]
+        held: NDArray[np.float32] | None = None  # probabilities of the rows that the next band adds to
+        for row in rows:
+            band = np.zeros((len(task.classes), window, right - left), np.float32)
+            if held is not None:
+                band[:, :overlap] = held
+            windows = [Window(row, col, window, window) for col in touching]
+            for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
+                for place, share in zip(batch, probabilities(task, raster, batch), strict=True):
+                    a, b = max(place.col, left), min(place.col + window, right)
+                    band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
+            held = band[:, stride:].copy()
+            last = row == rows[-1]
+            done = Window(row, left, window if last else stride, right - left)
+            yield from _ids(band, raster, done)
+            progress.update()
+    progress.close()
+
+
+def _ids(band: NDArray[np.float32], raster: Raster, done: Window) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    """The finished rows of a band as class ids, nodata set to 255."""
+    inside = done.within(*raster.grid.shape)
+    if inside.height:
+        top = inside.row - done.row
+        ids = torch.from_numpy(band[:, top : top + inside.height]).max(dim=0).indices.numpy().astype(np.uint8)
+        ids[~valid(read(raster, inside))] = UNLABELLED
+        yield inside, ids
+
+
+@torch.inference_mode()
+def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence[Window]) -> NDArray[np.float32]:
+    """Class probabilities of windows: (windows, classes, height, width)."""
+    pixels = np.stack([_mirrored(raster, window) for window in windows])
+    x = torch.from_numpy(pixels).to(task.device)
+    number_format = torch.bfloat16 if precision() == "bf16-mixed" else torch.float32
+    with torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=number_format is torch.bfloat16):
+        logits: Tensor = task(x)
+    return logits.float().softmax(dim=1).cpu().numpy()
+
+
+def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
+    """A window's pixels; what lies beyond the raster mirrors what lies within."""
+    inside = window.within(*raster.grid.shape)
+    pixels = read(raster, inside)
+    top, left = inside.row - window.row, inside.col - window.col
+    bottom, right = window.height - top - inside.height, window.width - left - inside.width
+    return np.pad(pixels, ((0, 0), (top, bottom), (left, right)), mode="symmetric")
+
+
+def _taper(window: int, overlap: int) -> NDArray[np.float32]:
+    """Weights that rise over the overlap and whose neighbours sum to one: (window, window)."""
+    ramp = (np.arange(overlap) + 0.5) / max(overlap, 1)
+    line = np.concatenate([ramp, np.ones(window - 2 * overlap), ramp[::-1]])
+    return np.outer(line, line).astype(np.float32)
+
+
+def _fitting(raster: Raster, card: dict[str, Any]) -> Raster:
+    """The raster with the model's bands.
+
+    Raises:
+        GeoPointSegError: bands, type or pixel size are not what the model was trained on.
+    """
+    if not set(card["bands"]) <= set(raster.bands):
+        raise GeoPointSegError(
+            f"expected the bands {card['bands']} the model was trained on, got {len(raster.bands)} bands in {raster.path}"
+        )
+    if raster.dtype != card["dtype"]:
+        raise GeoPointSegError(
+            f"expected {card['dtype']} pixels as in training, got {raster.dtype} in {raster.path}: rescale the raster"
+        )
+    _check_pixel_size(raster.grid, card)
+    names = tuple(raster.names[raster.bands.index(band)] for band in card["bands"])
+    return replace(raster, bands=tuple(card["bands"]), names=names)
+
+
+def _check_pixel_size(grid: Grid, card: dict[str, Any]) -> None:
+    """Refuse a scale the model has never seen; degrees and metres are not compared."""
+    if grid.crs.is_geographic != card["geographic"]:
+        return
+    ratio = grid.pixel_size[0] / card["pixel_size"][0]
+    if not 0.5 <= ratio <= 2:
+        raise GeoPointSegError(
+            f"expected pixels of about {card['pixel_size'][0]:g} as in training, got {grid.pixel_size[0]:g}: "
+            f"resample with 'gdalwarp -tr {card['pixel_size'][1]:g} {card['pixel_size'][0]:g}'"
+        )

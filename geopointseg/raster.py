@@ -1,0 +1,329 @@
+"""Rasters: finding, opening, reading by whole-pixel windows, statistics, and writing.
+
+One rule about missing data holds everywhere: `read` gives float32 with NaN in every band where a pixel has no data,
+whether the file says so by a nodata value, an alpha band, a mask band or NaN, or the window reaches beyond the raster.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.errors import CRSError, RasterioError
+from rasterio.io import DatasetReader, DatasetWriter
+
+from geopointseg.classes import Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.files import replacing
+from geopointseg.grid import Grid, Window
+
+__all__ = [
+    "Raster",
+    "Statistics",
+    "creating",
+    "find_rasters",
+    "open_raster",
+    "open_rasters",
+    "raster_classes",
+    "read",
+    "read_labels",
+    "statistics",
+    "suspect_nodata",
+    "valid",
+]
+
+SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img"}
+SAMPLE = 1024  # rows and columns that a decimated read for statistics takes at most
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """One raster file as the package sees it."""
+
+    path: Path
+    grid: Grid
+    bands: tuple[int, ...]
+    """Bands to read, counted from 1 as GDAL does; an alpha band is never among them."""
+    names: tuple[str, ...]
+    """A name for each of `bands`: the file's own, else band_1, band_2, …"""
+    dtype: str
+    nodata: float | None
+    """The value that means "no data": declared in the file, or given by the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the valid pixels of the bands look like; every tuple has one number per band."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    """2nd percentile."""
+    high: tuple[float, ...]
+    """98th percentile."""
+
+
+def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
+    """Files named one by one, by folder, or by glob, in that order and each once.
+
+    Raises:
+        GeoPointSegError: an input matches no file.
+    """
+    found: list[Path] = []
+    for item in [inputs] if isinstance(inputs, str | Path) else inputs:
+        path = Path(item)
+        if path.is_dir():
+            matches = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        elif path.is_file():
+            matches = [path]
+        else:
+            matches = sorted(
+                p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file()
+            )
+        if not matches:
+            raise GeoPointSegError(
+                f"expected a raster file, a folder of rasters ({', '.join(sorted(SUFFIXES))}) or a glob, "
+                f"got {item}, which matches nothing: check the path"
+            )
+        found += matches
+    if not found:
+        raise GeoPointSegError("expected at least one raster, got none: name a file, a folder or a glob")
+    return list(dict.fromkeys(found))
+
+
+def open_raster(
+    path: Path, *, crs: str | None = None, nodata: float | None = None, bands: Sequence[int] | None = None
+) -> Raster:
+    """Read a raster's header.
+
+    Args:
+        path: Any file GDAL reads.
+        crs: Used where the file has no CRS of its own.
+        nodata: Used where the file declares none.
+        bands: Bands to use, counted from 1; all but alpha by default.
+
+    Raises:
+        GeoPointSegError: unreadable file, no CRS, rotated grid, or a band that does not exist.
+    """
+    try:
+        with rasterio.open(path) as source:
+            own_crs, transform, shape = source.crs, source.transform, source.shape
+            color, descriptions, dtype = source.colorinterp, source.descriptions, source.dtypes[0]
+            own_nodata = source.nodata
+    except RasterioError as error:
+        raise GeoPointSegError(f"expected a raster that GDAL reads, got {path} ({error}): check the file") from error
+    if not own_crs and not crs:
+        raise GeoPointSegError(
+            f"expected a raster with a coordinate reference system, got {path} without one: "
+            "add --crs, for example --crs EPSG:32633"
+        )
+    chosen = tuple(bands or (i for i, c in enumerate(color, 1) if c != ColorInterp.alpha))
+    if not set(chosen) <= set(range(1, len(color) + 1)):
+        raise GeoPointSegError(f"expected bands between 1 and {len(color)} in {path}, got {list(chosen)}")
+    return Raster(
+        path=Path(path),
+        grid=Grid(own_crs or parse_crs(str(crs)), transform, *shape),
+        bands=chosen,
+        names=tuple(descriptions[i - 1] or f"band_{i}" for i in chosen),
+        dtype=dtype,
+        nodata=nodata if own_nodata is None else own_nodata,
+    )
+
+
+def parse_crs(text: str) -> CRS:
+    """A CRS from a user's words.
+
+    Raises:
+        GeoPointSegError: GDAL does not know it.
+    """
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise GeoPointSegError(f"expected a CRS such as EPSG:32633, got {text!r}") from error
+
+
+def open_rasters(
+    inputs: Iterable[str | Path],
+    *,
+    crs: str | None = None,
+    nodata: float | None = None,
+    bands: Sequence[int] | None = None,
+) -> tuple[list[Raster], Statistics]:
+    """Find and open rasters that go together, and measure them.
+
+    Bands without one valid pixel in any raster (a sensor's bad bands) are left out.
+
+    Returns:
+        The rasters, all with the same bands, and the statistics of those bands.
+
+    Raises:
+        GeoPointSegError: see `find_rasters` and `open_raster`; the rasters differ in bands; nothing is valid.
+    """
+    rasters = [open_raster(path, crs=crs, nodata=nodata, bands=bands) for path in find_rasters(inputs)]
+    first = rasters[0]
+    for raster in rasters[1:]:
+        if raster.bands != first.bands or raster.dtype != first.dtype:
+            raise GeoPointSegError(
+                f"expected rasters alike in bands and type, got {len(first.bands)} {first.dtype} bands in "
+                f"{first.path} and {len(raster.bands)} {raster.dtype} bands in {raster.path}: run them apart"
+            )
+    measured = statistics(rasters)
+    good = [i for i, mean in enumerate(measured.mean) if np.isfinite(mean)]
+    if not good:
+        raise GeoPointSegError(f"expected some valid pixels, got only nodata in {first.path}: check its nodata value")
+    chosen, names = tuple(first.bands[i] for i in good), tuple(first.names[i] for i in good)
+    columns = (measured.mean, measured.std, measured.low, measured.high)
+    return (
+        [replace(raster, bands=chosen, names=names) for raster in rasters],
+        Statistics(*(tuple(column[i] for i in good) for column in columns)),
+    )
+
+
+def read(raster: Raster, window: Window, *, decimate: int = 1) -> NDArray[np.float32]:
+    """Read a window, which may reach beyond the raster.
+
+    Args:
+        raster: What to read; its `bands` in their order.
+        window: Which pixels.
+        decimate: Take every n-th row and column (nearest neighbour); the window must then lie within the raster.
+
+    Returns:
+        (bands, height, width) float32, NaN where there is no data.
+
+    Raises:
+        GeoPointSegError: the file is damaged.
+    """
+    inside = window.within(*raster.grid.shape)
+    shape = (-(-window.height // decimate), -(-window.width // decimate))
+    out = np.full((len(raster.bands), *shape), np.nan, dtype=np.float32)
+    if inside.height and inside.width:
+        try:
+            with rasterio.open(raster.path) as source:
+                pixels = _read_inside(source, raster, inside, decimate)
+        except RasterioError as error:
+            raise GeoPointSegError(
+                f"expected a whole raster, got {raster.path}, which cannot be read at row {inside.row}, column "
+                f"{inside.col} ({error}): the file is damaged or cut short; fetch it again"
+            ) from error
+        top, left = inside.row - window.row, inside.col - window.col
+        out[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
+    return out
+
+
+def _read_inside(source: DatasetReader, raster: Raster, window: Window, decimate: int) -> NDArray[np.float32]:
+    """Pixels of a window that lies within the raster."""
+    shape = (-(-window.height // decimate), -(-window.width // decimate))
+    area = window.to_rasterio()
+    raw = source.read(list(raster.bands), window=area, out_shape=(len(raster.bands), *shape))
+    pixels = raw.astype(np.float32)
+    if raster.nodata is not None:
+        pixels[raw == raster.nodata] = np.nan
+    flags = source.mask_flag_enums[raster.bands[0] - 1]
+    if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+        mask = source.dataset_mask(window=area, out_shape=shape, resampling=Resampling.nearest)
+        pixels[:, mask == 0] = np.nan
+    return pixels
+
+
+def valid(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(height, width) true where at least one band of (bands, height, width) has data."""
+    return ~np.isnan(pixels).all(axis=0)
+
+
+def read_labels(path: Path, window: Window) -> NDArray[np.uint8]:
+    """Read a window of a class raster (a pseudo-mask, a map or dense truth): (height, width) uint8, 255 outside."""
+    with rasterio.open(path) as source:
+        inside = window.within(*source.shape)
+        out = np.full((window.height, window.width), 255, dtype=np.uint8)
+        top, left = inside.row - window.row, inside.col - window.col
+        out[top : top + inside.height, left : left + inside.width] = source.read(1, window=inside.to_rasterio())
+    return out
+
+
+def raster_classes(path: Path) -> Classes:
+    """The classes that a class raster of ours carries in its tags.
+
+    Raises:
+        GeoPointSegError: it carries none.
+    """
+    with rasterio.open(path) as source:
+        tag = source.tags().get("CLASSES")
+    if tag is None:
+        raise GeoPointSegError(f"expected a class raster written by geopointseg, got {path} without class names")
+    return Classes.from_tag(tag)
+
+
+def decimated(raster: Raster, size: int = SAMPLE) -> NDArray[np.float32]:
+    """The whole raster in about `size` rows and columns at most: (bands, height, width), NaN where there is no data."""
+    step = max(1, -(-max(raster.grid.shape) // size))
+    return read(raster, Window(0, 0, *raster.grid.shape), decimate=step)
+
+
+def statistics(rasters: Sequence[Raster]) -> Statistics:
+    """Mean, standard deviation and percentiles per band, from the valid pixels of decimated reads.
+
+    A band without valid pixels gets NaN.
+    """
+    share = max(64, SAMPLE // int(np.ceil(np.sqrt(len(rasters)))))
+    samples = [decimated(raster, share).reshape(len(raster.bands), -1) for raster in rasters]
+    columns: list[tuple[float, float, float, float]] = []
+    for band in range(len(rasters[0].bands)):
+        values = np.concatenate([sample[band] for sample in samples])
+        values = values[np.isfinite(values)].astype(np.float64)
+        if values.size:
+            low, high = np.percentile(values, (2, 98))
+            columns.append((values.mean(), max(values.std(), 1e-6), low, max(high, low + 1e-6)))
+        else:
+            columns.append((np.nan,) * 4)
+    return Statistics(*(tuple(float(v) for v in column) for column in zip(*columns, strict=True)))
+
+
+def suspect_nodata(raster: Raster, share: float = 0.02) -> float | None:
+    """The value that looks like an undeclared nodata: 0 or the type's maximum in every band of many pixels."""
+    if raster.nodata is not None or np.dtype(raster.dtype).kind == "f":
+        return None
+    pixels = decimated(raster)
+    for value in (0.0, float(np.iinfo(raster.dtype).max)):
+        if (pixels == value).all(axis=0).mean() > share:
+            return value
+    return None
+
+
+@contextmanager
+def creating(
+    path: Path,
+    grid: Grid,
+    *,
+    count: int = 1,
+    dtype: str = "uint8",
+    nodata: float | None = None,
+    overwrite: bool = False,
+) -> Iterator[DatasetWriter]:
+    """Open a tiled GeoTIFF for writing; it appears at `path` only when the block ends well.
+
+    Raises:
+        GeoPointSegError: see `geopointseg.files.replacing`.
+    """
+    profile = {
+        "driver": "GTiff",
+        "height": grid.height,
+        "width": grid.width,
+        "count": count,
+        "dtype": dtype,
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "lzw",
+        "bigtiff": "if_safer",
+    }
+    with replacing(path, overwrite=overwrite) as partial, rasterio.open(partial, "w", **profile) as target:
+        target.update_tags(AREA_OR_POINT="Area")
+        yield target

@@ -1,0 +1,1 @@
+"""Whole stories, each one file to be read from top to bottom."""

@@ -1,0 +1,235 @@
+"""The main job: rasters and labelled points go in, a styled land-cover map and its report come out.
+
+`run` is the story; `demo` tells it on a synthetic scene, whose truth is known everywhere.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+
+from geopointseg.classes import UNLABELLED
+from geopointseg.errors import GeoPointSegError
+from geopointseg.files import new_folder, replacing
+from geopointseg.grid import Window
+from geopointseg.labels.draw import draw
+from geopointseg.labels.points import CheckReport, check
+from geopointseg.labels.pseudomask import MaskReport, mask
+from geopointseg.labels.superpixels import Method
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.fit import Precision, fit, trainer_options
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
+from geopointseg.maps.predict import predict
+from geopointseg.maps.report import draw_confusion, draw_curves, draw_overview, write_page
+from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
+from geopointseg.scene import write_scene
+
+__all__ = ["RunReport", "demo", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run made."""
+
+    files: tuple[Path, ...]
+    """The report first, then the maps, the model and the rest."""
+    checked: CheckReport
+    masked: MaskReport
+    assessments: tuple[Assessment, ...]
+    """On dense truth, where there is one, and on held-out points, where some could be held out."""
+
+    def figures(self) -> dict[str, Any]:
+        """All figures as plain values, for JSON."""
+        scores = {assessment.basis: assessment.figures() for assessment in self.assessments}
+        return {"points": self.checked.figures(), "pseudo_mask": self.masked.figures(), "scores": scores}
+
+    def __str__(self) -> str:
+        """The account for people."""
+        scores = [str(assessment) for assessment in self.assessments]
+        return "\n\n".join([str(self.checked), str(self.masked), *(scores or ["nothing to assess the map on"])])
+
+
+def run(
+    *,
+    raster: list[str],
+    points: Path,
+    class_field: str,
+    out: Path = Path("result"),
+    truth: list[str] | None = None,
+    layer: str | None = None,
+    crs: str | None = None,
+    nodata: float | None = None,
+    method: Method = "felzenszwalb",
+    size: int = 100,
+    held_out: float = 0.2,
+    steps: int = 600,
+    minutes: float | None = None,
+    precision: Precision = "auto",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> RunReport:
+    """From rasters and labelled points to a land-cover map, a model and a report.
+
+    Args:
+        raster: Raster files, folders or globs.
+        points: Vector layer with the labelled points.
+        class_field: Column with the class, text or whole numbers.
+        out: Folder for everything that is made.
+        truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
+        layer: Layer of the points, where the file has several.
+        crs: CRS of rasters or points that have none, for example EPSG:32633.
+        nodata: No-data value of rasters that declare none.
+        method: Superpixel algorithm.
+        size: Superpixel size: mean area in pixels (slic) or scale (felzenszwalb); larger labels more, less surely.
+        held_out: Share of the points kept aside for assessment, by spatial block.
+        steps: Training steps.
+        minutes: End training after this time if the steps are not done before.
+        precision: Number format of training.
+        seed: Of every random choice.
+        overwrite: Replace the files of an earlier run.
+
+    Returns:
+        The files made, and the account of points, pseudo-mask and scores.
+
+    Raises:
+        GeoPointSegError: the input is not what the work needs.
+    """
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
+    new_folder(out)
+
+    checked = check(
+        raster,
+        points=points,
+        class_field=class_field,
+        out=out / "points.gpkg",
+        layer=layer,
+        crs=crs,
+        nodata=nodata,
+        held_out=held_out,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    masked = mask(
+        raster,
+        points=out / "points.gpkg",
+        out=out / "masks",
+        method=method,
+        size=size,
+        crs=crs,
+        nodata=nodata,
+        overwrite=overwrite,
+    )
+    data = PointDataModule(raster, out / "masks", out / "points.gpkg", steps=steps, crs=crs, nodata=nodata, seed=seed)
+    lightning.seed_everything(seed, verbose=False)
+    task = PointSegmentationTask(data.card, steps=steps, minutes=minutes)
+    trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
+    model = fit(trainer, task, data, out, overwrite=overwrite)
+
+    maps = predict(
+        model,
+        raster,
+        out=out / "map.tif" if len(data.rasters) == 1 else out / "maps",
+        crs=crs,
+        nodata=nodata,
+        overwrite=overwrite,
+    )
+    map_files = [file for file in maps if file.suffix == ".tif"]
+    truth_files = pair_truth(map_files, find_rasters(truth)) if truth else []
+    assessments = [
+        *([against_truth(map_files, truth_files)] if truth_files else []),
+        against_points(map_files, checked.points),
+    ]
+    layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
+    return _report(out, data, checked, masked, [a for a in assessments if a.matrix.sum()], layers, (*maps, model))
+
+
+def _report(
+    out: Path,
+    data: PointDataModule,
+    checked: CheckReport,
+    masked: MaskReport,
+    assessments: list[Assessment],
+    layers: dict[str, Path],
+    files: tuple[Path, ...],
+) -> RunReport:
+    """Draw and write what a reader wants to see."""
+    first = data.rasters[0]
+    pictures = {
+        "Raster, points and maps": draw_overview(out / "overview.png", first, data.statistics, checked.points, layers),
+        "Training": draw_curves(out / "curves.png", out / "log" / "metrics.csv"),
+    }
+    for assessment in assessments:
+        name = f"confusion_{assessment.basis.replace(' ', '_')}.png"
+        pictures[f"Confusion, {assessment.basis}"] = draw_confusion(out / name, assessment)
+    facts = {
+        "rasters": _list([raster.path.name for raster in data.rasters]),
+        "grid": f"{first.grid.height} × {first.grid.width} pixels, {data.card['crs'][:60]}",
+        "bands": _list(data.card["band_names"]),
+        "points": f"{len(checked.points.used('train'))} for training, {len(checked.points.used('test'))} held out",
+        "labelled by points": f"{sum(masked.pixels) / masked.total:.1%} of the pixels",
+    }
+    tables = {"Points": str(checked), "Pseudo-mask": str(masked)}
+    page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
+    scores = out / "scores.json"
+    written = (page, *files, scores, *checked.files, *masked.files, *pictures.values())
+    report = RunReport(written, checked, masked, tuple(assessments))
+    with replacing(scores, overwrite=True) as partial:
+        partial.write_text(json.dumps(report.figures(), indent=1, ensure_ascii=False))
+    return report
+
+
+def _list(names: list[str], most: int = 8) -> str:
+    """The names, or the first of them and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 400, overwrite: bool = False) -> RunReport:
+    """The whole job on a synthetic scene: points on its western half, dense truth on its eastern half.
+
+    Args:
+        out: Folder for everything that is made.
+        seed: Of the scene and of every random choice.
+        steps: Training steps.
+        overwrite: Replace the files of an earlier demo.
+
+    Returns:
+        The files made, and the account of points, pseudo-mask and scores.
+    """
+    scene = write_scene(out / "scene", seed=seed, overwrite=overwrite)
+    clicks, unseen = out / "scene" / "points.gpkg", out / "scene" / "truth_east.tif"
+    west, south, east, north = open_raster(scene.truth).grid.bounds
+    middle = (west + east) / 2
+    draw(
+        [str(scene.truth)],
+        per_class=60,
+        out=clicks,
+        bounds=(west, south, middle, north),
+        seed=seed,
+        overwrite=overwrite,
+    )
+    _blank_west(scene.truth, unseen)
+    return run(
+        raster=[str(scene.image)],
+        points=clicks,
+        class_field="class_name",
+        out=out,
+        truth=[str(unseen)],
+        steps=steps,
+        seed=seed,
+        overwrite=True,
+    )
+
+
+def _blank_west(truth: Path, out: Path) -> None:
+    """Copy a truth raster without its western half."""
+    raster = open_raster(truth)
+    grid, classes = raster.grid, raster_classes(truth)
+    ids = read_labels(truth, Window(0, 0, *grid.shape))
+    ids[:, : grid.width // 2] = UNLABELLED
+    with creating(out, grid, nodata=UNLABELLED, overwrite=True) as target:
+        target.write(ids, 1)
+        target.update_tags(CLASSES=classes.to_tag())
