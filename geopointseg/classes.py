@@ -4,6 +4,7 @@ import colorsys
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from geopointseg.errors import GeoPointSegError
@@ -140,6 +141,6 @@ def _colors(names: list[str]) -> tuple[str, ...]:
 def _endless_palette() -> Iterable[str]:
     """The palette, then hues a golden angle apart."""
     yield from PALETTE
-    for i in range(2 * LIMIT):
+    for i in count():
         red, green, blue = colorsys.hsv_to_rgb((i * 0.381966) % 1, 0.45 + 0.4 * (i % 2), 0.95 - 0.2 * (i % 3))
         yield f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"

@@ -8,10 +8,10 @@ import inspect
 import sys
 import typing
 from argparse import ArgumentError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
@@ -20,6 +20,17 @@ from geopointseg import __version__
 from geopointseg.errors import GeoPointSegError
 
 __all__ = ["main"]
+
+
+class Report(Protocol):
+    """What a command that does more than write files answers: printed, it is the account for people."""
+
+    @property
+    def files(self) -> Iterable[Path]:
+        """The files written, the one to look at first."""
+
+
+Answer = Path | tuple[Path, ...] | Report
 
 # command: module:function, what it does, what to do next ({0} is the first file written)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -84,14 +95,14 @@ def _overview() -> str:
     )
 
 
-def _function(target: str) -> Callable[..., Any]:
+def _function(target: str) -> Callable[..., Answer]:
     """The function named module:function."""
     module, name = target.split(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
+    function: Callable[..., Answer] = getattr(import_module(module), name)
     return function
 
 
-def _call(function: Callable[..., Any], prog: str, arguments: list[str]) -> Any:
+def _call(function: Callable[..., Answer], prog: str, arguments: list[str]) -> Answer:
     """Parse the arguments by the function's signature and call it: what stands before `*` is positional."""
     hints = typing.get_type_hints(function)
     if list(hints) == ["arguments", "return"]:  # LightningCLI parses for itself
@@ -109,7 +120,7 @@ def _call(function: Callable[..., Any], prog: str, arguments: list[str]) -> Any:
     return function(**{name: values[name] for name in parameters})
 
 
-def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: Any, text: str) -> None:
+def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: object, text: str) -> None:
     """One parameter as a positional argument or, if keyword-only, as an option."""
     options: dict[str, Any] = {"help": text, "type": kind}
     for part in (kind, *typing.get_args(kind)):
@@ -127,11 +138,15 @@ def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: An
     parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
 
 
-def _print_result(result: Any, following: str) -> None:
+def _print_result(result: Answer, following: str) -> None:
     """What a command found, the files it wrote, and what to do next."""
-    files = [result] if isinstance(result, Path) else list(result if isinstance(result, tuple) else result.files)
-    if not isinstance(result, Path | tuple):
+    if isinstance(result, Path):
+        files: list[Path] = [result]
+    elif isinstance(result, tuple):
+        files = list(result)
+    else:
         print(result)
+        files = list(result.files)
     print("wrote", *files, sep="\n  ")
     if following:
         print("next:", following.format(*files))

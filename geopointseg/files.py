@@ -35,9 +35,11 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     If the block fails or is interrupted the temporary file goes, and what stood at `path` stays.
 
     Raises:
-        GeoPointSegError: `path` exists and `overwrite` is false, or its folder cannot be written.
+        GeoPointSegError: `path` exists and `overwrite` is false, is a folder, or its folder cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise GeoPointSegError(f"expected the name of a new file, got the folder {path}: name a file in it as --out")
     if path.exists() and not overwrite:
         raise GeoPointSegError(f"expected a new file, got the existing {path}: add --overwrite or choose another --out")
     new_folder(path.parent)

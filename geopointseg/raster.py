@@ -4,9 +4,12 @@ One rule about missing data holds everywhere: `read` gives float32 with NaN in e
 whether the file says so by a nodata value, an alpha band, a mask band or NaN, or the window reaches beyond the raster.
 """
 
+import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +35,7 @@ __all__ = [
     "raster_classes",
     "read",
     "read_labels",
+    "reading",
     "statistics",
     "suspect_nodata",
     "valid",
@@ -83,7 +87,9 @@ def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
             matches = [path]
         else:
             matches = sorted(
-                p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file()
+                p
+                for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))
+                if p.is_file() and not p.name.startswith(".")
             )
         if not matches:
             raise GeoPointSegError(
@@ -202,17 +208,33 @@ def read(raster: Raster, window: Window, *, decimate: int = 1) -> NDArray[np.flo
     shape = (-(-window.height // decimate), -(-window.width // decimate))
     out = np.full((len(raster.bands), *shape), np.nan, dtype=np.float32)
     if inside.height and inside.width:
-        try:
-            with rasterio.open(raster.path) as source:
-                pixels = _read_inside(source, raster, inside, decimate)
-        except RasterioError as error:
-            raise GeoPointSegError(
-                f"expected a whole raster, got {raster.path}, which cannot be read at row {inside.row}, column "
-                f"{inside.col} ({error}): the file is damaged or cut short; fetch it again"
-            ) from error
+        with reading(raster.path, inside) as source:
+            pixels = _read_inside(source, raster, inside, decimate)
         top, left = inside.row - window.row, inside.col - window.col
         out[:, top : top + pixels.shape[1], left : left + pixels.shape[2]] = pixels
     return out
+
+
+@contextmanager
+def reading(path: Path, window: Window) -> Iterator[DatasetReader]:
+    """A raster opened to read a window of it, and held open.
+
+    Raises:
+        GeoPointSegError: the file is damaged.
+    """
+    try:
+        yield _held_open(path, path.stat().st_mtime_ns, os.getpid(), threading.get_ident())
+    except (RasterioError, OSError) as error:
+        raise GeoPointSegError(
+            f"expected a whole raster, got {path}, which cannot be read at row {window.row}, column {window.col} "
+            f"({error}): the file is damaged or cut short; fetch it again"
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _held_open(path: Path, changed: int, process: int, thread: int) -> DatasetReader:
+    """The file, opened once per change, process and thread: GDAL keeps its blocks, and chips that share them come fast."""
+    return rasterio.open(path)
 
 
 def _read_inside(source: DatasetReader, raster: Raster, window: Window, decimate: int) -> NDArray[np.float32]:
@@ -220,24 +242,35 @@ def _read_inside(source: DatasetReader, raster: Raster, window: Window, decimate
     shape = (-(-window.height // decimate), -(-window.width // decimate))
     area = window.to_rasterio()
     raw = source.read(list(raster.bands), window=area, out_shape=(len(raster.bands), *shape))
-    pixels = raw.astype(np.float32)
-    if raster.nodata is not None:
-        pixels[raw == raster.nodata] = np.nan
-    flags = source.mask_flag_enums[raster.bands[0] - 1]
-    if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+    pixels: NDArray[np.float32] = raw.astype(np.float32)
+    for band, number in enumerate(raster.bands):
+        own = source.nodatavals[number - 1]
+        nodata = raster.nodata if own is None else own
+        if nodata is not None:
+            pixels[band][raw[band] == nodata] = np.nan
+    if raw.dtype.kind == "f":
+        pixels[np.isinf(pixels)] = np.nan
+    if MaskFlags.per_dataset in source.mask_flag_enums[raster.bands[0] - 1]:
         mask = source.dataset_mask(window=area, out_shape=shape, resampling=Resampling.nearest)
         pixels[:, mask == 0] = np.nan
+    for number, color in enumerate(source.colorinterp, 1):
+        if color == ColorInterp.alpha:  # read by hand: GDAL takes it for a mask only beside one or three bands
+            pixels[:, source.read(number, window=area, out_shape=shape) == 0] = np.nan
     return pixels
 
 
 def valid(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(height, width) true where at least one band of (bands, height, width) has data."""
-    return ~np.isnan(pixels).all(axis=0)
+    return np.asarray(~np.isnan(pixels).all(axis=0))
 
 
 def read_labels(path: Path, window: Window) -> NDArray[np.uint8]:
-    """Read a window of a class raster (a pseudo-mask, a map or dense truth): (height, width) uint8, 255 outside."""
-    with rasterio.open(path) as source:
+    """Read a window of a class raster (a pseudo-mask, a map or dense truth): (height, width) uint8, 255 outside.
+
+    Raises:
+        GeoPointSegError: the file is damaged.
+    """
+    with reading(path, window) as source:
         inside = window.within(*source.shape)
         out = np.full((window.height, window.width), 255, dtype=np.uint8)
         top, left = inside.row - window.row, inside.col - window.col

@@ -261,8 +261,8 @@ def _window(shape: tuple[int, ...], at: Pixel, reach: int) -> tuple[tuple[slice,
 
 def _trees(rng: np.random.Generator, canvas: _Canvas, use: Table, bank: Floats, ground: Mask) -> None:
     """Plant crowns of several sizes on free ground: closed in woods, single by each pixel's use and along water."""
-    forest = ground & (_noise(rng, use.shape, 55) > np.array([9, 1.9, 9, -0.7, 1.3])[use])
-    canvas.truth[forest] = _WOODLAND
+    closed = _noise(rng, use.shape, 55) > np.array([9, 1.9, 9, -0.7, 1.3])[use]
+    forest = ndimage.binary_opening(ground & closed, iterations=3)
     canvas.albedo[:, forest] = np.array([[0.2], [0.23], [0.14], [0.4]])
     single = np.maximum(np.array([0.07, 0.01, 0.05, 0.06, 0.05])[use], 0.15 * (bank < 16))
     y, x = _sites(rng, use.shape)
@@ -272,11 +272,10 @@ def _trees(rng: np.random.Generator, canvas: _Canvas, use: Table, bank: Floats, 
     radius = np.clip(rng.normal(7.5 + 0.8 * kind, 1.6), 4, 12)
     tint = _tints(rng, "crown", y.size) * (1 + 0.1 * np.clip(kind, -1, 1))[:, None]
     crown = _crowns(canvas.relief, (y, x), (radius, radius * rng.uniform(1.3, 1.9, y.size)))
-    leafy = crown >= 0
-    leaves = _noise(rng, use.shape, 1.6)[leafy]
+    leafy, leaves = crown >= 0, _noise(rng, use.shape, 1.6)[crown >= 0]
     canvas.albedo[:, leafy] = tint[crown[leafy]].T * (1 + 0.07 * leaves)
     canvas.relief[leafy] += 0.55 * leaves
-    canvas.truth[leafy] = _WOODLAND
+    canvas.truth[forest | leafy] = _WOODLAND
 
 
 def _crowns(relief: Floats, at: tuple[Table, Table], sizes: tuple[NDArray[Any], ...]) -> NDArray[np.int32]:

@@ -6,7 +6,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import rasterio
 from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED, Classes
@@ -14,7 +13,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels.points import CheckReport, Points, write_points
 from geopointseg.labels.split import hold_out
-from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes
+from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes, reading
 
 __all__ = ["draw", "draw_points"]
 
@@ -74,7 +73,7 @@ def draw(
         The account of the points drawn.
 
     Raises:
-        GeoPointSegError: nothing to draw from.
+        GeoPointSegError: nothing to draw from, or a value that the classes in a mask's tags do not name.
     """
     opened = [open_raster(path, crs=crs) for path in find_rasters(masks)]
     rng = np.random.default_rng(seed)
@@ -82,10 +81,16 @@ def draw(
     frame = pd.concat([f.to_crs(frames[0].crs) for f in frames], ignore_index=True)
     if frame.empty:
         raise GeoPointSegError(f"expected labelled pixels in {opened[0].path}, got none: check --ignore and --bounds")
-    classes = _classes(opened[0].path, frame["code"], names)
-    ids = {code: i for i, code in enumerate(classes.codes)}
-    frame["class_id"] = frame["code"].map(ids).astype("Int64")
+    classes, values = _classes(opened[0].path, frame["code"], names)
+    strange = sorted(set(frame["code"]) - set(values))
+    if strange:
+        raise GeoPointSegError(
+            f"expected the values 0 to {len(classes) - 1} that the tags of {opened[0].path} name, got {strange}: "
+            "leave them out with --ignore, or name all codes with --names"
+        )
+    frame["class_id"] = frame["code"].map({value: i for i, value in enumerate(values)}).astype("Int64")
     frame["class_name"] = frame["class_id"].map(dict(enumerate(classes.names)))
+    frame["code"] = frame["class_id"].map(dict(enumerate(classes.codes)))
     frame["status"], frame["reason"], frame["split"] = "used", "", "train"
     frame, blocks = hold_out(frame, opened[0].grid, share=held_out, seed=seed)
     points = Points(frame, classes, blocks)
@@ -93,14 +98,16 @@ def draw(
     return CheckReport(points, (out,), ("simulated points, drawn from dense truth",))
 
 
-def _classes(path: Path, codes: pd.Series, names: Mapping[int, str] | None) -> Classes:
-    """The classes the user names, else those the mask carries, else the codes."""
+def _classes(path: Path, codes: pd.Series, names: Mapping[int, str] | None) -> tuple[Classes, Sequence[int]]:
+    """The classes the user names, else those the mask carries, else the codes; and the pixel value of each class."""
     if not names:
         try:
-            return raster_classes(path)
+            classes = raster_classes(path)
+            return classes, range(len(classes))  # a class raster of ours holds ids, whatever the user's codes are
         except GeoPointSegError:
             pass
-    return Classes.of(codes, names)
+    classes = Classes.of(codes, names)
+    return classes, classes.codes
 
 
 def _draw_one(
@@ -115,11 +122,14 @@ def _draw_one(
     window = Window(0, 0, grid.height, grid.width)
     if bounds is not None:
         west, south, east, north = bounds
-        (top, bottom), (left, right) = grid.rowcol([west, east], [north, south])
+        dy, dx = (side / 2 for side in grid.pixel_size)  # so that a pixel counts by its centre
+        (top, bottom), (left, right) = grid.rowcol([west + dx, east + dx], [north - dy, south - dy])
         window = Window(int(top), int(left), int(bottom - top), int(right - left)).within(grid.height, grid.width)
-    with rasterio.open(raster.path) as source:
+    with reading(raster.path, window) as source:
         truth = source.read(1, window=window.to_rasterio())
-    if raster.nodata is not None:
+    if truth.dtype.kind == "f":
+        truth = np.nan_to_num(truth, nan=UNLABELLED)
+    if raster.nodata is not None and not np.isnan(raster.nodata):
         ignore = ignore | {int(raster.nodata)}
     rows, cols = draw_points(truth, per_class, rng, tuple(ignore))
     x, y = grid.xy(rows + window.row, cols + window.col)

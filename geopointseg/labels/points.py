@@ -19,6 +19,7 @@ import pandas as pd
 import pyogrio
 from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.warp import transform_bounds
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
@@ -29,6 +30,7 @@ from geopointseg.raster import Raster, open_rasters, parse_crs, read, suspect_no
 
 __all__ = ["CheckReport", "Points", "check", "check_points", "load_points", "locate", "read_points", "write_points"]
 
+LABEL = "geopointseg_label"  # the class value until it is checked; a user's own column may well be "label"
 OWN_COLUMNS = ("class_id", "class_name", "status", "reason", "split")
 TILE = 512  # pixels; points are looked up tile by tile, so that a raster is never held whole
 
@@ -94,7 +96,7 @@ def read_points(
         crs: Used where the layer has no CRS of its own.
 
     Returns:
-        The layer with one Point per row and a `label` column (text, whole number or None), its classes, and remarks.
+        The layer with one Point per row and a `LABEL` column (text, whole number or None), its classes, and remarks.
 
     Raises:
         GeoPointSegError: unreadable, ambiguous or empty layer, unknown field, no CRS, or no class value.
@@ -118,8 +120,8 @@ def read_points(
         frame = frame.set_crs(parse_crs(crs).to_wkt())
 
     frame, remarks = _as_points(frame)
-    frame["label"] = _labels(frame[class_field], class_field)
-    labels = frame["label"].dropna()
+    frame[LABEL] = _labels(frame[class_field], class_field)
+    labels = frame[LABEL].dropna()
     if labels.empty:
         raise GeoPointSegError(f"expected class values in {class_field!r}, got only empty ones in {path}")
     classes = Classes.of(labels)
@@ -134,18 +136,18 @@ def check_points(
     """Say of every point whether it can be used, and why not.
 
     Args:
-        frame: Layer with a `label` column, as `read_points` gives it.
+        frame: Layer with a `LABEL` column, as `read_points` gives it.
         classes: The classes the labels belong to.
         rasters: A point is used if it falls on a valid pixel of at least one of them.
 
     Returns:
-        The layer with `class_id`, `class_name`, `status`, `reason` and `split` ("train") instead of `label`; remarks.
+        The layer with `class_id`, `class_name`, `status`, `reason` and `split` ("train") instead of `LABEL`; remarks.
 
     Raises:
         GeoPointSegError: no point falls on any raster, none on a valid pixel, or only one class is left.
     """
     ids = {name: i for i, name in enumerate(classes.names)} | {code: i for i, code in enumerate(classes.codes)}
-    class_id = frame["label"].map(ids)
+    class_id = frame[LABEL].map(ids)
     status = pd.Series("outside", index=frame.index)
     pixel = pd.Series(pd.NA, index=frame.index, dtype="string")  # the first valid pixel, as a key
     for number, raster in enumerate(rasters):
@@ -158,7 +160,7 @@ def check_points(
         fresh = good & pixel.isna().to_numpy()
         pixel[fresh] = [f"{number}:{r}:{c}" for r, c in zip(rows[fresh], cols[fresh], strict=True)]
     status[class_id.isna()] = "null_class"
-    status[frame.geometry.isna() | frame.geometry.is_empty] = "null_geometry"
+    status[frame.geometry.isna()] = "null_geometry"
     _refuse_hopeless(frame, status, rasters)
 
     used = status == "used"
@@ -174,13 +176,17 @@ def check_points(
             f"expected points of at least two classes on valid pixels, got {len(kept)} of {only}: "
             "add points of another class, or check --class-field"
         )
-    out = frame.drop(columns=["label", *(c for c in OWN_COLUMNS if c in frame.columns)])
+    replaced = [c for c in frame.columns if c.lower() in OWN_COLUMNS]  # SQLite takes Status and status for one
+    out = frame.drop(columns=[LABEL, *replaced])
     out["class_id"] = class_id.astype("Int64")
     out["class_name"] = class_id.map(dict(enumerate(classes.names)))
     out["status"] = status
     out["reason"] = status.map(REASONS)
     out["split"] = np.where(status == "used", "train", "")
-    return out, tuple(_remarks(out, classes, rasters))
+    remarks = list(_remarks(out, classes, rasters))
+    if replaced and set(replaced) != set(OWN_COLUMNS):  # all of them: a layer of ours, checked again
+        remarks.append(f"columns of the layer that ours of the same name replace: {', '.join(replaced)}")
+    return out, tuple(remarks)
 
 
 REASONS = {
@@ -242,8 +248,10 @@ def check(
 
 def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path:
     """Write a GeoPackage: layers `points` and `held_out`, table `classes`, and QGIS's `layer_styles`."""
+    taken = "fid" in (column.lower() for column in points.frame.columns)  # QGIS exports one; it need not be unique
+    options = {"geometry_type": "Point", "FID": "geopointseg_fid" if taken else "fid"}
     with replacing(path, overwrite=overwrite) as partial:
-        pyogrio.write_dataframe(points.frame, partial, layer="points", driver="GPKG", geometry_type="Point")
+        pyogrio.write_dataframe(points.frame, partial, layer="points", driver="GPKG", **options)
         pyogrio.write_dataframe(points.held_out, partial, layer="held_out", geometry_type="Polygon", append=True)
         pyogrio.write_dataframe(pd.DataFrame(points.classes.records()), partial, layer="classes", append=True)
         pyogrio.write_dataframe(layer_styles(points.classes), partial, layer="layer_styles", append=True)
@@ -290,13 +298,19 @@ def _table(path: Path, layer: str) -> pd.DataFrame:
 
 def _as_points(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
     """One Point per row: multipoints taken apart, a line or an area stands for one point on it."""
-    frame = frame.explode(ignore_index=True) if (frame.geom_type == "MultiPoint").any() else frame.copy()
+    frame, remarks = frame.copy(), []
+    frame.loc[frame.is_empty, frame.geometry.name] = None
+    several = frame.geom_type == "MultiPoint"
+    if several.any():
+        parts = frame[several].explode()
+        remarks.append(f"{several.sum()} MultiPoint features taken apart into {len(parts)} points")
+        frame = pd.concat([frame[~several], parts]).sort_index(kind="stable").reset_index(drop=True)
     other = frame.geometry.notna() & (frame.geom_type != "Point")
-    if not other.any():
-        return frame, ()
-    kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[other].value_counts().items())
-    frame.loc[other, frame.geometry.name] = frame.geometry[other].representative_point()
-    return frame, (f"{kinds} features: each counts as one point inside it",)
+    if other.any():
+        kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[other].value_counts().items())
+        remarks.append(f"{kinds} features: each counts as one point inside it")
+        frame.loc[other, frame.geometry.name] = frame.geometry[other].representative_point()
+    return frame, tuple(remarks)
 
 
 def _labels(values: pd.Series, field: str) -> pd.Series:
@@ -331,20 +345,16 @@ def _refuse_hopeless(frame: gpd.GeoDataFrame, status: pd.Series, rasters: Sequen
     counts = ", ".join(f"{n} {name}" for name, n in status.value_counts().items())
     if (status == "nodata").any():
         raise GeoPointSegError(f"expected points on valid pixels, got {counts}: check the raster's nodata value")
+    if not (status == "outside").any():
+        raise GeoPointSegError(f"expected points with a geometry and a class, got {counts}: check the layer")
     west, south, east, north = frame.to_crs(4326).total_bounds
-    raster = gpd.GeoSeries.from_wkt([_box_wkt(r.grid.bounds) for r in rasters], crs=rasters[0].grid.crs.to_wkt())
-    box = raster.to_crs(4326).total_bounds
+    boxes = np.array([transform_bounds(r.grid.crs, "EPSG:4326", *r.grid.bounds) for r in rasters])
+    box = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
     raise GeoPointSegError(
         f"expected points on the raster, got {counts}. In degrees the points span {west:.4f} to {east:.4f} east and "
         f"{south:.4f} to {north:.4f} north, the rasters {box[0]:.4f} to {box[2]:.4f} and {box[1]:.4f} to {box[3]:.4f}: "
         "check the CRS of both"
     )
-
-
-def _box_wkt(bounds: tuple[float, float, float, float]) -> str:
-    """A rectangle as well-known text."""
-    w, s, e, n = bounds
-    return f"POLYGON (({w} {s}, {e} {s}, {e} {n}, {w} {n}, {w} {s}))"
 
 
 def _remarks(frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequence[Raster]) -> Iterable[str]:

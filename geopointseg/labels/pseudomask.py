@@ -136,20 +136,20 @@ def write_mask(
         tiles = list(raster.grid.tiles(TILE))
         for window in tqdm(tiles, f"superpixels of {raster.path.name}", unit="window", disable=None, leave=False):
             inside = (rows // TILE == window.row // TILE) & (cols // TILE == window.col // TILE)
+            at = rows[inside] - window.row, cols[inside] - window.col
             if (
                 not inside.any()
             ):  # written all the same: an empty GeoTIFF block would read as 255, but not in every tool
                 labels, weights, gone = np.full(window[2:], UNLABELLED, np.uint8), np.zeros(window[2:], np.float32), 0
             else:
                 regions = _regions(raster, statistics, window, method=method, size=size)
-                at = rows[inside] - window.row, cols[inside] - window.col
                 labels, weights, gone = spread(regions, *at, ids[inside], conflict=conflict)
                 closed = _burn(held_out, raster, window)
                 labels[closed], weights[closed] = UNLABELLED, 0
             labels_file.write(labels, 1, window=window.to_rasterio())
             weights_file.write(weights, 1, window=window.to_rasterio())
             pixels += np.bincount(labels.ravel(), minlength=256)[: len(pixels)]
-            kept, lost = kept + int(inside.sum()) - gone, lost + gone
+            kept, lost = kept + int((labels[at] == ids[inside]).sum()), lost + gone
     total = raster.grid.height * raster.grid.width
     return MaskReport((mask_path, weights_path), points.classes, tuple(map(int, pixels)), total, kept, lost)
 
@@ -227,4 +227,5 @@ def _burn(areas: gpd.GeoDataFrame, raster: Raster, window: Window) -> NDArray[np
         return np.zeros((window.height, window.width), bool)
     transform = raster.grid.transform @ raster.grid.transform.translation(window.col, window.row)
     shape = (window.height, window.width)
-    return rasterize(near, out_shape=shape, transform=transform, all_touched=True, dtype=np.uint8).astype(bool)
+    burned: NDArray[np.uint8] = rasterize(near, shape, transform=transform, all_touched=True, dtype=np.uint8)
+    return burned.astype(bool)

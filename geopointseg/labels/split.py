@@ -47,33 +47,35 @@ def hold_out(
     origin = xy.min(axis=0) if len(xy) else np.zeros(2)
 
     block, block_of = np.unique(np.floor((xy - origin) / side).astype(np.int64), axis=0, return_inverse=True)
-    counts = pd.crosstab(block_of.ravel(), used["class_id"].to_numpy()).to_numpy() if len(xy) else np.zeros((0, 1), int)
-    chosen = _choose(counts, share, np.random.default_rng(seed))
+    block_of = block_of.ravel()
+    corners, gap = origin + block * side, side / 8
+    grown = shapely.box(*(corners - gap).T, *(corners + side + gap).T)
+    point, near = shapely.STRtree(grown).query(geometry.to_numpy(), predicate="intersects")
 
-    corners = origin + block[chosen] * side
-    squares = shapely.box(corners[:, 0], corners[:, 1], corners[:, 0] + side[0], corners[:, 1] + side[1])
-    gap = side / 8
-    grown = shapely.box(
-        corners[:, 0] - gap[0],
-        corners[:, 1] - gap[1],
-        corners[:, 0] + side[0] + gap[0],
-        corners[:, 1] + side[1] + gap[1],
-    )
-    split = np.where(np.isin(block_of.ravel(), chosen), "test", "train")
-    near, _ = shapely.STRtree(grown).query(geometry.to_numpy(), predicate="intersects") if len(squares) else ([], [])
-    near = np.unique(np.asarray(near, dtype=int))
-    split[near[split[near] == "train"]] = "gap"
+    _, class_of = np.unique(used["class_id"].to_numpy(dtype=np.int64), return_inverse=True)
+    counts = np.zeros((len(block), class_of.max(initial=-1) + 1), np.int64)
+    closed = np.zeros_like(counts)  # with the points in the gap
+    np.add.at(counts, (block_of, class_of), 1)
+    np.add.at(closed, (near, class_of[point]), 1)
+    chosen = _choose(counts, closed, share, np.random.default_rng(seed))
+
+    split = np.where(np.isin(block_of, chosen), "test", "train")
+    aside = point[np.isin(near, chosen)]
+    split[aside[split[aside] == "train"]] = "gap"
 
     out = points.copy()
     out.loc[used.index, "split"] = split
-    return out, gpd.GeoDataFrame({"block": chosen}, geometry=grown, crs=crs)
+    return out, gpd.GeoDataFrame({"block": chosen}, geometry=grown[chosen], crs=crs)
 
 
-def _choose(counts: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def _choose(
+    counts: NDArray[np.int64], closed: NDArray[np.int64], share: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
     """Blocks to hold out, greedily: the one that serves the classes still short of their share best, while it pays.
 
     Args:
         counts: (blocks, classes) points.
+        closed: (blocks, classes) points with those in the gap: none of them trains.
         share: Share of each class wanted.
         rng: Breaks ties.
     """
@@ -81,13 +83,17 @@ def _choose(counts: NDArray[np.int64], share: float, rng: np.random.Generator) -
     want = np.where(total >= 5, np.maximum(1, np.round(share * total)), 0) * (share > 0)
     weight = np.where(want > 0, 1 / np.maximum(want, 1), 1.0)
     left, order, chosen = want.copy(), rng.permutation(len(counts)), []
+    lost = np.zeros_like(total)
     while len(order):
         served = np.minimum(counts[order], np.maximum(left, 0)) @ weight
         spilt = np.maximum(counts[order] - np.maximum(left, 0), 0) @ weight
-        best = int(np.argmax(served - 0.5 * spilt))
-        if served[best] - 0.5 * spilt[best] <= 0:
+        gain = served - 0.5 * spilt
+        gain[(lost + closed[order] >= total).any(axis=1)] = 0  # would leave a class nothing to train on
+        best = int(np.argmax(gain))
+        if gain[best] <= 0:
             break
         chosen.append(order[best])
         left -= counts[order[best]]
+        lost += closed[order[best]]
         order = np.delete(order, best)
     return np.sort(np.array(chosen, dtype=np.int64))

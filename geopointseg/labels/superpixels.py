@@ -1,9 +1,11 @@
 """Superpixels: small regions of like pixels, so that a point can label its surroundings."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 from skimage.segmentation import felzenszwalb, slic
 
 from geopointseg.errors import GeoPointSegError
@@ -28,7 +30,8 @@ def scaled(pixels: NDArray[np.float32], statistics: Statistics) -> NDArray[np.fl
     """
     low = np.array(statistics.low, np.float32)[:, None, None]
     high = np.array(statistics.high, np.float32)[:, None, None]
-    return np.clip((pixels - low) / (high - low), 0, 1)
+    stretched: NDArray[np.float32] = (pixels - low) / np.maximum(high - low, np.float32(1e-6))  # a band may be constant
+    return np.clip(stretched, 0, 1)
 
 
 def superpixels(image: NDArray[np.float32], *, method: Method = "felzenszwalb", size: int = 100) -> NDArray[np.int32]:
@@ -56,7 +59,9 @@ def superpixels(image: NDArray[np.float32], *, method: Method = "felzenszwalb", 
     # Both algorithms compare colours by Euclidean distance: keep it alike for 3 bands and 224.
     channels = np.moveaxis(np.nan_to_num(image), 0, -1) * np.sqrt(3 / len(image), dtype=np.float32)
     if method == "felzenszwalb":
-        labels = felzenszwalb(channels, scale=size, sigma=0.8, min_size=max(1, size // 2), channel_axis=-1) + 1
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)  # more bands than 3
+            labels = felzenszwalb(channels, scale=size, sigma=0.8, min_size=max(1, size // 2), channel_axis=-1) + 1
     elif method == "slic":
         count = max(1, round(inside.sum() / size))
         labels = slic(
@@ -64,4 +69,8 @@ def superpixels(image: NDArray[np.float32], *, method: Method = "felzenszwalb", 
         )
     else:
         raise GeoPointSegError(f"expected method felzenszwalb or slic, got {method!r}")
-    return np.where(inside, labels, 0).astype(np.int32)
+    missed = inside & (labels == 0)  # slic drops specks between nodata: each is a region of its own
+    labels = np.where(missed, labels.max() + label(missed)[0], labels)
+    present = np.bincount(labels[inside], minlength=labels.max() + 1) > 0
+    numbers = np.cumsum(present)  # without gaps, where nodata swallowed a region
+    return np.where(inside, numbers[labels], 0).astype(np.int32)

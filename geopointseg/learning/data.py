@@ -11,14 +11,13 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import rasterio
 import shapely
 import torch
 from kornia import augmentation as K
-from rasterio.errors import RasterioIOError
 from torch import Tensor
 from torchgeo.datamodules import GeoDataModule
-from torchgeo.datasets import IntersectionDataset, RasterDataset
+from torchgeo.datasets import RasterDataset
+from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
 from geopointseg.classes import UNLABELLED
@@ -26,11 +25,10 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels.points import Points, load_points, locate
 from geopointseg.labels.pseudomask import mask_paths
-from geopointseg.raster import Raster, open_raster, open_rasters, read
+from geopointseg.raster import Raster, open_raster, open_rasters, read, read_labels
 
-__all__ = ["Imagery", "Labels", "PointDataModule", "PointGeoSampler", "Sites", "Weights", "sites"]
+__all__ = ["HeldOut", "Imagery", "Labels", "PointDataModule", "PointGeoSampler", "Sites", "TileGeoSampler", "sites"]
 
-GeoSlice = tuple[slice, slice, slice]
 Sample = dict[str, Any]
 
 
@@ -65,12 +63,7 @@ def _moment(number: int) -> tuple[pd.Timestamp, pd.Timestamp]:
     return start, start + pd.Timedelta(days=1)
 
 
-def _moments(count: int) -> pd.IntervalIndex:
-    """The moments of all rasters, as TorchGeo indexes them."""
-    return pd.IntervalIndex.from_tuples([_moment(i) for i in range(count)], closed="both", name="datetime")
-
-
-def query(raster: Raster, number: int, window: Window) -> GeoSlice:
+def _query(raster: Raster, number: int, window: Window) -> GeoSlice:
     """A window of the raster with this number, as TorchGeo asks for it."""
     west, south, east, north = raster.grid.window_bounds(window)
     yres, xres = raster.grid.pixel_size
@@ -81,8 +74,8 @@ def query(raster: Raster, number: int, window: Window) -> GeoSlice:
 class Imagery(RasterDataset):
     """Rasters with a moment each; `image` is (bands, height, width) float32, NaN where there is no data.
 
-    Pixels are read by `geopointseg.raster.read`, as in prediction: TorchGeo knows neither a CRS nor a nodata value given
-    by the user, and fills what lies beyond a raster with 0.
+    TorchGeo indexes the rasters; their pixels are read by `geopointseg.raster.read`, as in prediction: TorchGeo knows
+    neither a CRS nor a nodata value given by the user, and fills what lies beyond a raster with 0.
     """
 
     def __init__(self, rasters: Sequence[Raster]) -> None:
@@ -99,52 +92,78 @@ class Imagery(RasterDataset):
         self.paths = [str(raster.path) for raster in self.rasters]
         self.transforms = None
         self._res = first.pixel_size[::-1]
-        boxes = [shapely.box(*raster.grid.bounds) for raster in self.rasters]
-        index = _moments(len(boxes))
-        self.index = gpd.GeoDataFrame({"filepath": self.paths}, index=index, geometry=boxes, crs=first.crs.to_wkt())
+        moments = [_moment(i) for i in range(len(self.rasters))]
+        self.index = gpd.GeoDataFrame(
+            {"filepath": self.paths},
+            index=pd.IntervalIndex.from_tuples(moments, closed="both", name="datetime"),
+            geometry=[shapely.box(*raster.grid.bounds) for raster in self.rasters],
+            crs=first.crs.to_wkt(),
+        )
 
-    def __getitem__(self, query: GeoSlice) -> Sample:
-        """Read the window that the query names."""
-        x, y, t = query
-        raster = self.rasters[int(self.index.index.get_loc(t.start))]
-        yres, xres = raster.grid.pixel_size
-        west, _, _, north = raster.grid.bounds
-        window = Window(
+    def locate(self, query: GeoSlice) -> tuple[int, Window]:
+        """The number of the raster and the window that a query names: the inverse of `_query`."""
+        x, y, t = self._disambiguate_slice(query)
+        number = int(self.index.index.get_loc(t.start))
+        grid = self.rasters[number].grid
+        yres, xres = grid.pixel_size
+        west, _, _, north = grid.bounds
+        return number, Window(
             row=round((north - y.stop) / yres),
             col=round((x.start - west) / xres),
             height=round((y.stop - y.start) / yres),
             width=round((x.stop - x.start) / xres),
         )
-        return {"image": torch.from_numpy(read(raster, window))}
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window that the query names."""
+        number, window = self.locate(query)
+        return {"image": torch.from_numpy(read(self.rasters[number], window))}
 
 
-class Labels(RasterDataset):
-    """Class rasters, one for each raster of an `Imagery`; `mask` is (height, width) int64, 255 = unlabelled."""
+class Labels(Imagery):
+    """The pseudo-masks of rasters, under the same moments.
+
+    `mask` is (height, width) int64 with 255 = unlabelled, `weight` (height, width) float32 with 0 where unlabelled.
+    """
 
     is_image = False
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        """Index the files under the moments of their rasters."""
-        super().__init__(paths=[str(path) for path in paths])
-        number = {str(path): i for i, path in enumerate(paths)}
-        order = self.index["filepath"].map(number).to_numpy()
-        if len(order) != len(paths):  # TorchGeo passes over what it cannot read
-            raise GeoPointSegError(f"expected {len(paths)} readable class rasters, got {len(order)}: make them again")
-        self.index.index = _moments(len(paths))[order]
+    def __init__(self, rasters: Sequence[Raster], folder: Path) -> None:
+        """Find the pseudo-masks and check that each lies on its raster's grid.
 
-
-class Weights(Labels):
-    """Weight rasters, likewise; `weight` is (height, width) float32, 0 where unlabelled."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Weights are not whole numbers."""
-        return torch.float32
+        Raises:
+            GeoPointSegError: one is missing, unreadable, or on another grid.
+        """
+        super().__init__(rasters)
+        self.pairs = [tuple(_on_grid(raster, path) for path in mask_paths(folder, raster)) for raster in rasters]
 
     def __getitem__(self, query: GeoSlice) -> Sample:
-        """Read the window under a key of its own."""
-        sample: Sample = super().__getitem__(query)
-        return {"weight": sample["mask"]}
+        """Read the window that the query names."""
+        number, window = self.locate(query)
+        mask, weights = self.pairs[number]
+        return {
+            "mask": torch.from_numpy(read_labels(mask.path, window)).long(),
+            "weight": torch.from_numpy(np.nan_to_num(read(weights, window)[0])),
+        }
+
+
+class HeldOut(Imagery):
+    """Rasters with the held-out points alone as `mask`: one pixel each, 255 elsewhere."""
+
+    def __init__(self, rasters: Sequence[Raster], sites: Sites) -> None:
+        """Keep the points."""
+        super().__init__(rasters)
+        self.sites = sites
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window and mark its points."""
+        number, window = self.locate(query)
+        mask = torch.full((window.height, window.width), UNLABELLED)
+        s = self.sites
+        rows, cols = s.row - window.row, s.col - window.col
+        here = (s.raster == number) & (rows >= 0) & (rows < window.height) & (cols >= 0) & (cols < window.width)
+        mask[rows[here], cols[here]] = torch.from_numpy(s.class_id[here])
+        return super().__getitem__(query) | {"mask": mask}
 
 
 class PointGeoSampler(GeoSampler):
@@ -177,7 +196,7 @@ class PointGeoSampler(GeoSampler):
             col = self.sites.col[site] - rng.integers(self.chip)
             row = int(np.clip(row, 0, max(0, grid.height - self.chip)))
             col = int(np.clip(col, 0, max(0, grid.width - self.chip)))
-            yield query(self.rasters[number], number, Window(row, col, self.chip, self.chip))
+            yield _query(self.rasters[number], number, Window(row, col, self.chip, self.chip))
 
 
 def _endless(items: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
@@ -202,30 +221,7 @@ class TileGeoSampler(GeoSampler):
         """The tiles, raster by raster."""
         for number, row, col in self.tiles:
             window = Window(int(row) * self.chip, int(col) * self.chip, self.chip, self.chip)
-            yield query(self.rasters[number], int(number), window)
-
-
-class HeldOut(Imagery):
-    """Rasters with the held-out points alone as `mask`: one pixel each, 255 elsewhere."""
-
-    def __init__(self, rasters: Sequence[Raster], sites: Sites) -> None:
-        """Keep the points."""
-        super().__init__(rasters)
-        self.sites = sites
-
-    def __getitem__(self, query: GeoSlice) -> Sample:
-        """Read the window and mark its points."""
-        sample = super().__getitem__(query)
-        x, y, t = query
-        number = int(self.index.index.get_loc(t.start))
-        (row,), (col,) = self.rasters[number].grid.rowcol([x.start + x.step / 2], [y.stop - y.step / 2])
-        height, width = sample["image"].shape[-2:]
-        mask = torch.full((height, width), UNLABELLED)
-        s = self.sites
-        rows, cols = s.row - row, s.col - col
-        here = (s.raster == number) & (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-        mask[rows[here], cols[here]] = torch.from_numpy(s.class_id[here])
-        return sample | {"mask": mask}
+            yield _query(self.rasters[number], int(number), window)
 
 
 class PointDataModule(GeoDataModule):
@@ -261,23 +257,21 @@ class PointDataModule(GeoDataModule):
         Raises:
             GeoPointSegError: chip size, a missing pseudo-mask, or one on another grid than its raster.
         """
-        super().__init__(Imagery, batch_size, chip, batch_size * min(steps, 50), num_workers)
+        super().__init__(Imagery, batch_size, num_workers=num_workers)
         if chip < 32 or chip % 32:
             raise GeoPointSegError(f"expected a chip size that is a multiple of 32, got {chip}")
         self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
         self.points = load_points(points)
-        self.masks, self.seed = Path(masks), seed
-        self.train_aug = K.AugmentationSequential(
+        self.chip, self.seed = chip, seed
+        self.epoch_length = batch_size * min(steps, 50)
+        self.turn = K.AugmentationSequential(
             K.RandomHorizontalFlip(p=0.5),
             K.RandomVerticalFlip(p=0.5),
             K.RandomRotation90((0, 3), p=1.0),
             data_keys=None,
             keepdim=True,
         )
-        self.aug = _as_it_is
-        for raster in self.rasters:
-            for path in mask_paths(self.masks, raster):
-                _check_grid(raster, path)
+        self.labels = Labels(self.rasters, Path(masks))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -294,27 +288,25 @@ class PointDataModule(GeoDataModule):
             "crs": first.grid.crs.to_string(),
             "geographic": first.grid.crs.is_geographic,
             "classes": self.points.classes.records(),
-            "chip": self.patch_size,
+            "chip": self.chip,
         }
 
     def setup(self, stage: str) -> None:
         """Make the datasets and samplers of a stage."""
         if stage == "fit":
-            pairs = [mask_paths(self.masks, raster) for raster in self.rasters]
-            labels, weights = Labels([p[0] for p in pairs]), Weights([p[1] for p in pairs])
-            self.train_dataset = Imagery(self.rasters) & labels & weights
+            self.train_dataset = Imagery(self.rasters) & self.labels
             train = sites(self.points, self.rasters, "train")
             self.train_sampler = PointGeoSampler(
-                self.rasters, train, chip=self.patch_size, length=self.length, seed=self.seed
+                self.rasters, train, chip=self.chip, length=self.epoch_length, seed=self.seed
             )
         if stage in ("fit", "validate"):
             held_out = sites(self.points, self.rasters, "test")
             self.val_dataset = HeldOut(self.rasters, held_out)
-            self.val_sampler = TileGeoSampler(self.rasters, held_out, chip=self.patch_size)
+            self.val_sampler = TileGeoSampler(self.rasters, held_out, chip=self.chip)
 
     def val_dataloader(self) -> Any:
         """Tiles with held-out points; an empty list, which Lightning understands, where there are none."""
-        return super().val_dataloader() if len(self.val_sampler or ()) else []
+        return super().val_dataloader() if self.val_sampler else []
 
     def transfer_batch_to_device(self, batch: Sample, device: torch.device, dataloader_idx: int) -> Sample:
         """Move the tensors the task needs.
@@ -324,32 +316,29 @@ class PointDataModule(GeoDataModule):
         return {k: v.to(device, non_blocking=True) for k, v in batch.items() if k in ("image", "mask", "weight")}
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
-        """Augment training chips.
+        """Flip and turn training chips; they are not normalised here: the model does it.
 
         Kornia turns only keys it knows by name: mask and weight travel as two channels of one `mask`.
         """
         if self.trainer is None or not self.trainer.training:
             return batch
         stacked = torch.stack([batch["mask"].float(), batch["weight"]], dim=1)
-        turned: dict[str, Tensor] = self.train_aug({"image": batch["image"], "mask": stacked})
+        turned: dict[str, Tensor] = self.turn({"image": batch["image"], "mask": stacked})
         labels, weight = turned["mask"].unbind(dim=1)
         return {"image": turned["image"], "mask": labels.long(), "weight": weight}
 
 
-def _as_it_is(batch: Sample) -> Sample:
-    """No normalisation here: the model does it, so that a checkpoint is enough to predict."""
-    return batch
+def _on_grid(raster: Raster, path: Path) -> Raster:
+    """A class raster that lies on the grid of a raster.
 
-
-def _check_grid(raster: Raster, path: Path) -> None:
-    """Refuse a pseudo-mask that is missing or does not lie on its raster's grid."""
+    Raises:
+        GeoPointSegError: it is missing, unreadable, or on another grid.
+    """
     if not path.exists():
         raise GeoPointSegError(f"expected {path} for {raster.path}, got no such file: run 'geopointseg mask' first")
-    try:
-        grid = open_raster(path, crs=raster.grid.crs.to_string()).grid
-    except RasterioIOError as error:
-        raise GeoPointSegError(f"expected a readable {path} ({error}): run 'geopointseg mask' again") from error
-    if not grid.matches(raster.grid):
+    found = open_raster(path, crs=raster.grid.crs.to_wkt())
+    if not found.grid.matches(raster.grid):
         raise GeoPointSegError(
             f"expected {path} on the grid of {raster.path}, got another grid: run 'geopointseg mask' again"
         )
+    return found

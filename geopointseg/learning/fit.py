@@ -1,5 +1,6 @@
 """Training: one call from data to checkpoint."""
 
+import logging
 import sys
 import warnings
 from datetime import timedelta
@@ -14,6 +15,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from geopointseg.files import replacing
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.task import PointSegmentationTask
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
 __all__ = ["fit", "precision", "train", "trainer_options"]
 
@@ -80,6 +83,7 @@ def fit(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
             trainer.fit(task, data)
         if trainer.interrupted:  # Lightning swallows Ctrl-C
             raise KeyboardInterrupt

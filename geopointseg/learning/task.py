@@ -1,8 +1,9 @@
 """The training task: TorchGeo's segmentation task with normalisation inside, a masked loss, and scores on points."""
 
 import math
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.learning.losses import masked_cross_entropy
 
-try:
-    from torchgeo.tasks import SemanticSegmentation as SemanticSegmentationTask  # TorchGeo 0.10 and later
-except ImportError:
-    from torchgeo.trainers import SemanticSegmentationTask  # TorchGeo 0.8
+if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
+    from torchgeo.trainers import SemanticSegmentationTask
+else:
+    from torchgeo.tasks import SemanticSegmentation as SemanticSegmentationTask
 
 __all__ = ["PointSegmentationTask"]
+
+Model = Literal["unet", "deeplabv3+", "fcn", "upernet", "segformer", "dpt"]
 
 
 class PointSegmentationTask(SemanticSegmentationTask):
@@ -26,10 +29,13 @@ class PointSegmentationTask(SemanticSegmentationTask):
     The card (bands, statistics, classes, pixel size) is among the hyperparameters and so in every checkpoint.
     """
 
+    band_mean: Tensor
+    band_std: Tensor
+
     def __init__(
         self,
         card: dict[str, Any],
-        model: str = "unet",
+        model: Model = "unet",
         backbone: str = "resnet18",
         weights: str | bool | None = None,
         lr: float = 1e-3,
@@ -69,8 +75,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.to(memory_format=torch.channels_last)
 
     def configure_losses(self) -> None:
-        """Use the masked loss."""
-        self.criterion = masked_cross_entropy
+        """Build nothing: the loss is a function."""
 
     def configure_metrics(self) -> None:
         """Start the one confusion matrix that all scores come from."""
@@ -96,7 +101,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """The masked loss of a batch; nothing is scored on pseudo-labels."""
-        loss: Tensor = self.criterion(self(batch["image"]), batch["mask"], batch["weight"])
+        loss = masked_cross_entropy(self(batch["image"]), batch["mask"], batch["weight"])
         self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
         return loss
 

@@ -44,7 +44,8 @@ def load_model(path: Path) -> PointSegmentationTask:
             f"expected a checkpoint of 'geopointseg train' or 'run', got {path} ({error})"
         ) from error
     task.to("cuda" if torch.cuda.is_available() else "cpu")
-    return task.eval()
+    task.eval()
+    return task
 
 
 OPTIONS = ("card", "model", "backbone")

@@ -194,7 +194,8 @@ def _label_picture(file: Path, classes: Classes) -> NDArray[np.uint8]:
     table = np.full((256, 4), (238, 238, 238, 255), np.uint8)
     table[: len(classes)] = [(*rgb, 255) for rgb in classes.rgb()]
     table[UNLABELLED] = (238, 238, 238, 255)
-    return table[ids]
+    picture: NDArray[np.uint8] = table[ids]
+    return picture
 
 
 def _draw_points(axis: Axes, raster: Raster, points: Points) -> None:

@@ -1,0 +1,140 @@
+"""Accuracy on real Sentinel-2 patches: 20 points per class and training patch, judged on patches of another place.
+
+The network trained on superpixel pseudo-masks, against a random forest on the pixels of the same points, and against the
+same network trained on the dense masks. Three seeds: of the points, of the network and of the forest.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import lightning
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from benchmarks.harness import DATA, finish, options, spread, table
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.labels.draw import draw
+from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.pseudomask import mask, mask_paths
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.fit import fit, trainer_options
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.assess import against_truth
+from geopointseg.maps.predict import predict
+from geopointseg.raster import Raster, creating, open_raster
+
+FOLDER = DATA / "korea_sentinel2"
+NAMES = {10: "building", 30: "road", 50: "field", 70: "forest", 100: "background"}
+
+
+def patches(split: str) -> tuple[list[Path], list[Path]]:
+    """Images and masks of a split."""
+    stems = json.loads((FOLDER / "split.json").read_text())[split]
+    return [FOLDER / "images" / f"{s}.tif" for s in stems], [FOLDER / "masks" / f"{s}.tif" for s in stems]
+
+
+def forest(points: Points, images: list[Path], tests: list[Path], truth: list[Path], seed: int) -> NDArray[np.int64]:
+    """Confusion matrix of a random forest on the pixels under the points."""
+    colors, labels = [], []
+    for raster in map(open_raster, images):
+        frame = points.used()[points.used()["source"] == raster.path.stem]
+        rows, cols = locate(frame, raster)
+        with rasterio.open(raster.path) as source:
+            colors.append(source.read()[:, rows, cols].T)
+        labels.append(frame["class_id"].to_numpy(dtype=int))
+    model = RandomForestClassifier(200, random_state=seed, n_jobs=-1)
+    model.fit(np.concatenate(colors), np.concatenate(labels))
+    return sum(
+        confusion_matrix(ids(t, points.classes), model.predict(flat(image)), len(points.classes))
+        for image, t in zip(tests, truth, strict=True)
+    )
+
+
+def flat(image: Path) -> NDArray[np.uint8]:
+    """(pixels, bands) of an image."""
+    with rasterio.open(image) as source:
+        pixels: NDArray[np.uint8] = source.read()
+    return pixels.reshape(len(pixels), -1).T
+
+
+def ids(mask_path: Path, classes: Classes) -> NDArray[np.uint8]:
+    """Class ids of a mask of codes."""
+    lookup = np.full(256, UNLABELLED, np.uint8)
+    lookup[list(classes.codes)] = range(len(classes))
+    with rasterio.open(mask_path) as source:
+        found: NDArray[np.uint8] = lookup[source.read(1)]
+    return found
+
+
+def dense_masks(images: list[Path], masks: list[Path], classes: Classes, folder: Path) -> None:
+    """Dense masks in the layout of pseudo-masks, every pixel with the same weight."""
+    for raster, path in zip(map(open_raster, images), masks, strict=True):
+        labels_path, weights_path = mask_paths(folder, raster)
+        write(labels_path, raster, ids(path, classes), nodata=UNLABELLED)
+        write(weights_path, raster, np.ones(raster.grid.shape, np.float32), nodata=0)
+
+
+def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: float) -> None:
+    """Write one band on a raster's grid."""
+    with creating(path, raster.grid, dtype=str(values.dtype), nodata=nodata, overwrite=True) as target:
+        target.write(values, 1)
+
+
+def network(images: list[Path], masks: Path, points: Path, out: Path, *, steps: int, seed: int) -> Path:
+    """Train as `geopointseg run` does."""
+    data = PointDataModule([str(i) for i in images], masks, points, steps=steps, seed=seed)
+    lightning.seed_everything(seed, verbose=False)
+    task = PointSegmentationTask(data.card, steps=steps)
+    return fit(lightning.Trainer(**trainer_options(out, steps=steps)), task, data, out, overwrite=True)
+
+
+def main() -> None:
+    """Run all methods on all seeds and print the table."""
+    chosen = options(__doc__ or "")
+    seeds, steps = ((0,), 40) if chosen.quick else ((0, 1, 2), 600)
+    (images, masks), (tests, truth) = patches("train"), patches("test")
+    found: dict[str, list[dict[str, float]]] = {"pixel random forest": [], "points, superpixels": [], "dense masks": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in seeds:
+            out = Path(folder) / str(seed)
+            layer = out / "points.gpkg"
+            draw([str(m) for m in masks], per_class=20, out=layer, names=NAMES, held_out=0, seed=seed)
+            mask([str(i) for i in images], points=layer, out=out / "masks")
+            points = load_points(layer)
+            dense_masks(images, masks, points.classes, out / "dense")
+            matrices = {"pixel random forest": forest(points, images, tests, truth, seed)}
+            for method, labels in (("points, superpixels", out / "masks"), ("dense masks", out / "dense")):
+                model = network(images, labels, layer, out / method, steps=steps, seed=seed)
+                predict(model, [str(t) for t in tests], out=out / method / "maps")
+                maps = [out / method / "maps" / t.name for t in tests]
+                matrices[method] = against_truth(maps, truth).matrix
+            for method, matrix in matrices.items():
+                result = scores(matrix, points.classes.names)
+                per_class = {name: one["iou"] for name, one in result["per_class"].items()}
+                found[method].append({"mIoU": result["miou"], "OA": result["overall_accuracy"], **per_class})
+                print(
+                    f"seed {seed}: {method}: mIoU {result['miou']:.3f}, OA {result['overall_accuracy']:.3f}", flush=True
+                )
+
+    keys = list(found["dense masks"][0])
+    rows = [["method", *keys]]
+    rows += [[method, *(spread([one[key] for one in each]) for key in keys)] for method, each in found.items()]
+    figures = {f"{m}: {k}": float(np.mean([one[k] for one in each])) for m, each in found.items() for k in keys}
+    ours, peer = ([one["mIoU"] for one in found[m]] for m in ("points, superpixels", "pixel random forest"))
+    gain, noise = float(np.mean(ours) - np.mean(peer)), float(np.std(ours) + np.std(peer))
+    title = f"korea_sentinel2: {len(images)} training and {len(tests)} test patches, {len(seeds)} seeds, {steps} steps"
+    finish(
+        f"{title}\n{table(rows)}",
+        figures | {"gain over the forest, mIoU": gain},
+        {"gain over the forest, mIoU": "above the spread of both"},
+        met=gain > noise,
+        out=chosen.out,
+    )
+
+
+if __name__ == "__main__":
+    main()

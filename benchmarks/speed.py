@@ -1,0 +1,141 @@
+"""Speed: pseudo-mask, training step and prediction, each against the plain way with scikit-image and TorchGeo.
+
+The plain ways are what a user would write by hand: superpixels of the whole raster by scikit-image; TorchGeo's own task
+in float32; TorchGeo's grid sampler with one window at a time, stitched in memory, with the same overlap.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from skimage.segmentation import felzenszwalb
+from torch.utils.data import DataLoader
+from torchgeo.datasets import RasterDataset, stack_samples
+from torchgeo.samplers import GridGeoSampler
+
+from benchmarks.harness import finish, options, race, table
+from geopointseg.labels.draw import draw
+from geopointseg.labels.points import load_points
+from geopointseg.labels.pseudomask import write_mask
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.fit import precision
+from geopointseg.learning.losses import masked_cross_entropy
+from geopointseg.learning.task import PointSegmentationTask, SemanticSegmentationTask
+from geopointseg.maps.predict import classify
+from geopointseg.maps.write import write_map
+from geopointseg.raster import open_rasters
+from geopointseg.scene import write_scene
+
+
+def mask_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
+    """Our pseudo-mask; superpixels of the whole raster and a majority by hand."""
+    (raster,), measured = open_rasters([image])
+    loaded = load_points(points)
+
+    def ours() -> None:
+        write_mask(raster, measured, loaded, folder / "masks", overwrite=True)
+
+    def plain() -> None:
+        with rasterio.open(image) as source:
+            pixels = np.moveaxis(source.read(), 0, -1)
+        regions = felzenszwalb(pixels, scale=100, sigma=0.8, min_size=50)
+        frame = loaded.used("train")
+        rows, cols = raster.grid.rowcol(frame.geometry.x, frame.geometry.y)
+        label_of = np.full(regions.max() + 1, 255, np.uint8)
+        label_of[regions[rows, cols]] = frame["class_id"].to_numpy(dtype=np.uint8)
+        with rasterio.open(folder / "plain.tif", "w", **(source.profile | {"count": 1, "nodata": 255})) as target:
+            target.write(label_of[regions], 1)
+
+    return {"ours": ours, "plain": plain}
+
+
+def step_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
+    """One training step on the same batch: our task as `run` trains it; TorchGeo's task in float32."""
+    data = PointDataModule([str(image)], folder / "masks", points, steps=10)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    classes = len(data.points.classes)
+    our_task = PointSegmentationTask(data.card)
+    plain_task = SemanticSegmentationTask(
+        model="unet", backbone="resnet18", in_channels=3, num_classes=classes, loss="ce", ignore_index=255
+    )
+    adam = {task: torch.optim.AdamW(task.parameters()) for task in (our_task, plain_task)}
+    pixels = torch.nan_to_num(batch["image"] / 255)
+
+    def ours() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision() == "bf16-mixed"):
+            loss = masked_cross_entropy(our_task(batch["image"]), batch["mask"], batch["weight"])
+        loss.backward()
+        adam[our_task].step()
+        adam[our_task].zero_grad()
+
+    def plain() -> None:
+        plain_task.criterion(plain_task(pixels), batch["mask"]).backward()
+        adam[plain_task].step()
+        adam[plain_task].zero_grad()
+
+    return {"ours": ours, "plain": plain}
+
+
+def predict_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
+    """A map on disk: ours; TorchGeo's sampler, task and a whole-raster accumulator."""
+    data = PointDataModule([str(image)], folder / "masks", points, steps=10)
+    task = PointSegmentationTask(data.card).eval()
+    (raster,), _ = open_rasters([image])
+    classes = data.points.classes
+
+    def ours() -> None:
+        write_map(folder / "ours.tif", raster.grid, classes, classify(task, raster), overwrite=True)
+
+    def plain() -> None:
+        dataset = RasterDataset(str(image))
+        sampler = GridGeoSampler(dataset, size=512, stride=448)
+        total = np.zeros((len(classes), raster.grid.height + 1024, raster.grid.width + 1024), np.float32)
+        windows = iter(sampler)
+        with torch.no_grad():
+            for sample in DataLoader(dataset, sampler=sampler, collate_fn=stack_samples):
+                x, y, *_ = next(windows)
+                (row,), (col,) = raster.grid.rowcol([x.start + 1e-6], [y.stop - 1e-6])
+                share = task(sample["image"]).softmax(dim=1)[0].numpy()
+                total[:, row + 512 : row + 1024, col : col + 512] += share
+        ids = total[:, 512 : 512 + raster.grid.height, : raster.grid.width].argmax(0).astype(np.uint8)
+        with rasterio.open(image) as source:
+            profile = source.profile | {"count": 1, "nodata": 255}
+        with rasterio.open(folder / "plain.tif", "w", **profile) as target:
+            target.write(ids, 1)
+
+    return {"ours": ours, "plain": plain}
+
+
+def main() -> None:
+    """Time all three and print the ratios."""
+    chosen = options(__doc__ or "")
+    side, rounds = (1024, 2) if chosen.quick else (2048, 5)
+    rows, figures = [["job", "ours, MP/s", "plain, MP/s", "ratio", "plain way"]], {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scene = write_scene(folder / "scene", height=side, width=side)
+        points = folder / "points.gpkg"
+        draw([str(scene.truth)], per_class=20, out=points, held_out=0)
+        jobs = [
+            ("mask", mask_runners, side**2, "scikit-image on the whole raster"),
+            ("train step", step_runners, 8 * 256**2, "TorchGeo task, float32"),
+            ("predict", predict_runners, side**2, "GridGeoSampler, float32, in memory"),
+        ]
+        for job, runners, pixels, way in jobs:
+            times = race(rounds * (4 if job == "train step" else 1), **runners(folder, scene.image, points))
+            ours, plain = (statistics.median(times[who]) for who in ("ours", "plain"))
+            figures[f"{job}: ratio"] = round(plain / ours, 2)
+            rows.append([job, f"{pixels / ours / 1e6:.2f}", f"{pixels / plain / 1e6:.2f}", f"{plain / ours:.2f}", way])
+    title = f"synthetic scene of {side} x {side}, number format {precision()}, medians of {rounds} rounds or more"
+    targets = {"train step: ratio": ">= 3 where the processor computes in bfloat16"}
+    met = figures["train step: ratio"] >= 3 or precision() != "bf16-mixed"
+    finish(f"{title}\n{table(rows)}", figures, targets, met=met, out=chosen.out)
+
+
+if __name__ == "__main__":
+    main()

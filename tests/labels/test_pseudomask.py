@@ -1,0 +1,336 @@
+"""Points label their superpixel and nothing else; every click counts the same; the mask lies on the raster's grid."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely.geometry import box
+
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Window
+from geopointseg.labels import pseudomask
+from geopointseg.labels.points import Points, write_points
+from geopointseg.labels.pseudomask import mask, mask_paths, spread, write_mask
+from geopointseg.labels.superpixels import scaled, superpixels
+from geopointseg.raster import open_rasters, raster_classes, read
+
+# spread, by hand
+
+REGIONS = np.array(
+    [
+        [1, 1, 1, 2, 2, 2],
+        [1, 1, 1, 2, 2, 2],
+        [3, 3, 0, 0, 4, 4],
+        [3, 3, 0, 0, 4, 4],
+        [5, 5, 5, 5, 6, 6],
+        [5, 5, 5, 5, 6, 6],
+    ],
+    np.int32,
+)
+CLICKS = np.array(
+    [  # row, column, class
+        (0, 0, 0),  # region 1: one click of class 0
+        (0, 3, 1),  # region 2: three of class 1
+        (1, 3, 1),
+        (1, 5, 1),
+        (2, 0, 1),  # region 3: one of 1, one of 0: a tie
+        (3, 1, 0),
+        (2, 4, 2),  # region 4: two of 2, one of 1
+        (2, 5, 1),
+        (3, 5, 2),
+        (2, 2, 1),  # region 0: no data
+        (4, 4, 2),  # region 6: one of 2; nobody clicked in region 5
+    ]
+).T
+_ = 255
+UNLABELLED_MASK = [
+    [0, 0, 0, 1, 1, 1],
+    [0, 0, 0, 1, 1, 1],
+    [_, _, _, _, _, _],
+    [_, _, _, _, _, _],
+    [_, _, _, _, 2, 2],
+    [_, _, _, _, 2, 2],
+]
+UNLABELLED_WEIGHTS = [
+    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
+    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
+    [0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 0, 0],
+    [0, 0, 0, 0, 1 / 4, 1 / 4],
+    [0, 0, 0, 0, 1 / 4, 1 / 4],
+]
+MAJORITY_MASK = [
+    [0, 0, 0, 1, 1, 1],
+    [0, 0, 0, 1, 1, 1],
+    [0, 0, _, _, 2, 2],
+    [0, 0, _, _, 2, 2],
+    [_, _, _, _, 2, 2],
+    [_, _, _, _, 2, 2],
+]
+MAJORITY_WEIGHTS = [
+    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
+    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
+    [1 / 4, 1 / 4, 0, 0, 2 / 4, 2 / 4],
+    [1 / 4, 1 / 4, 0, 0, 2 / 4, 2 / 4],
+    [0, 0, 0, 0, 1 / 4, 1 / 4],
+    [0, 0, 0, 0, 1 / 4, 1 / 4],
+]
+
+
+@pytest.mark.parametrize(
+    ("conflict", "labels", "weights", "lost"),
+    [("unlabelled", UNLABELLED_MASK, UNLABELLED_WEIGHTS, 5), ("majority", MAJORITY_MASK, MAJORITY_WEIGHTS, 2)],
+)
+def test_spread_by_hand(conflict, labels, weights, lost):
+    got = spread(REGIONS, *CLICKS, conflict=conflict)
+    np.testing.assert_array_equal(got[0], labels)
+    np.testing.assert_allclose(got[1], weights)
+    assert got[2] == lost
+    assert (got[0].dtype, got[1].dtype) == (np.uint8, np.float32)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 253)), max_size=40),
+    st.sampled_from(["unlabelled", "majority"]),
+)
+def test_every_click_counts_once_or_is_lost(clicks, conflict):
+    rows, cols, ids = np.array(clicks, int).reshape(-1, 3).T
+    labels, weights, lost = spread(REGIONS, rows, cols, ids, conflict=conflict)
+    on_data = (REGIONS[rows, cols] > 0).sum()
+    assert weights.sum() == pytest.approx(on_data - lost)
+    np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
+    assert (labels[REGIONS == 0] == UNLABELLED).all()
+    for region in range(1, 7):
+        here = ids[REGIONS[rows, cols] == region]
+        winners = {UNLABELLED} if not len(here) else {*np.flatnonzero(np.bincount(here) == np.bincount(here).max())[:1]}
+        if conflict == "unlabelled" and len(set(here)) > 1:
+            winners = {UNLABELLED}
+        assert set(labels[region == REGIONS]) == winners
+
+
+# masks of rasters
+
+STRIPES = np.repeat([[20, 120, 220]], 16, 0).repeat(16, 1).astype(np.uint8)  # three tiles of 16 x 16
+CLASSES = Classes.of([10, 22531, 30], {10: "water", 30: "Straße"})
+NOTHING_HELD_OUT = gpd.GeoDataFrame({"block": []}, geometry=[], crs="EPSG:32633")
+
+
+def layer(*clicks, held_out=NOTHING_HELD_OUT, split="train"):
+    """Checked points in pixels of the default raster: (row, column, class id) each."""
+    rows, cols, ids = np.array(clicks).T
+    geometry = gpd.points_from_xy(400_005 + 10 * cols, 5_799_995 - 10 * rows)
+    frame = gpd.GeoDataFrame({"class_id": ids, "status": "used", "split": split}, geometry=geometry, crs="EPSG:32633")
+    return Points(frame, CLASSES, held_out)
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of 16 pixels with a halo of 4; gives the images that were cut."""
+    cut = []
+
+    def counting(image, **options):
+        cut.append(image)
+        return superpixels(image, **options)
+
+    monkeypatch.setattr(pseudomask, "TILE", 16)
+    monkeypatch.setattr(pseudomask, "HALO", 4)
+    monkeypatch.setattr(pseudomask, "superpixels", counting)
+    return cut
+
+
+def written(raster_path, points, folder, **options):
+    """The report of one raster, and its mask and weights as arrays."""
+    (raster,), statistics = open_rasters([raster_path])
+    folder.mkdir(exist_ok=True)
+    report = write_mask(raster, statistics, points, folder, **options)
+    arrays = []
+    for path in mask_paths(folder, raster):
+        with rasterio.open(path) as source:
+            arrays.append(source.read(1))
+    return report, *arrays
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{}, {"crs": "EPSG:4326", "pixel": (1 / 7200, 1 / 3600), "origin": (13.123456789, 52.987654321)}],
+    ids=["metres", "degrees, odd origin"],
+)
+def test_the_mask_lies_on_exactly_the_rasters_grid(raster_file, tmp_path, where):
+    path = raster_file(STRIPES, "scene.tif", **where)
+    (raster,), _ = open_rasters([path])
+    points = layer((2, 2, 0), (2, 40, 1))
+    x, y = raster.grid.xy([2, 2], [2, 40])
+    points.frame["geometry"] = gpd.points_from_xy(x, y, crs=raster.grid.crs.to_wkt())
+    frame = points.frame.set_crs(raster.grid.crs.to_wkt(), allow_override=True)
+    report, labels, _ = written(path, Points(frame, CLASSES, NOTHING_HELD_OUT), tmp_path / "masks")
+    assert [p.name for p in report.files] == ["scene.tif", "scene_weights.tif"]
+    for file, dtype, nodata in zip(report.files, ("uint8", "float32"), (255, 0), strict=True):
+        with rasterio.open(file) as source, rasterio.open(path) as original:
+            assert (source.crs, source.transform, source.shape) == (original.crs, original.transform, original.shape)
+            assert (source.count, source.dtypes[0], source.nodata) == (1, dtype, nodata)
+    assert raster_classes(report.files[0]) == CLASSES
+    assert (labels[2, 2], labels[2, 40]) == (0, 1)
+
+
+def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tmp_path):
+    report, labels, weights = written(raster_file(STRIPES), layer((5, 5, 2), (9, 40, 0)), tmp_path)
+    # Felzenszwalb smooths first: a stripe ends a few pixels before its neighbour or the raster's edge.
+    assert (labels[1:-1, 1:12] == 2).all()
+    assert (labels[1:-1, 20:28] == UNLABELLED).all()
+    assert (labels[1:-1, 36:-1] == 0).all()
+    assert weights.sum() == pytest.approx(2)
+    assert (report.spread, report.conflicts, report.total) == (2, 0, labels.size)
+    assert report.pixels == tuple(np.bincount(labels.ravel(), minlength=256)[:3])
+    assert report.figures() == {
+        "labelled_pixels": {"water": report.pixels[0], "Straße": 0, "22531": report.pixels[2]},
+        "labelled_share": (labels != 255).mean(),
+        "points_spread": 2,
+        "points_in_conflict": 0,
+    }
+    assert "2 points label" in str(report)
+
+
+def test_windows_without_points_are_not_cut_and_stay_unlabelled(raster_file, tmp_path, small_tiles):
+    path = raster_file(STRIPES)
+    _, labels, weights = written(path, layer((5, 5, 0), (3, 3, 0), (9, 40, 1)), tmp_path)
+    assert [image.shape for image in small_tiles] == [(1, 24, 24)] * 2
+    assert (labels[:, 16:32] == UNLABELLED).all()
+    assert (weights[:, 16:32] == 0).all()
+    assert (labels[5, 5], labels[9, 40]) == (0, 1)
+
+
+def test_each_window_is_what_its_superpixels_and_points_say(raster_file, tmp_path, small_tiles):
+    rng = np.random.default_rng(0)
+    path = raster_file(np.kron(rng.integers(0, 255, (3, 5, 9)), np.ones((1, 7, 6), int)), dtype="uint8")  # 35 x 54
+    clicks = np.c_[rng.integers(0, 35, 30), rng.integers(0, 54, 30), rng.integers(0, 3, 30)]
+    (raster,), statistics = open_rasters([path])
+    report, labels, weights = written(path, layer(*clicks), tmp_path, size=20, conflict="majority")
+    lost = 0
+    for window in raster.grid.tiles(16):
+        here = clicks[np.isin(clicks[:, 0] // 16, window.row // 16) & np.isin(clicks[:, 1] // 16, window.col // 16)]
+        part = np.s_[window.row : window.row + window.height, window.col : window.col + window.width]
+        halo = Window(window.row - 4, window.col - 4, window.height + 8, window.width + 8)
+        regions = superpixels(scaled(read(raster, halo), statistics), size=20)[4:-4, 4:-4]
+        rows, cols, ids = (here - [window.row, window.col, 0]).T
+        expected = spread(regions, rows, cols, ids, conflict="majority")
+        np.testing.assert_array_equal(labels[part], expected[0])
+        np.testing.assert_array_equal(weights[part], expected[1])
+        lost += expected[2]
+    assert (report.spread, report.conflicts) == (30 - lost, lost)
+
+
+def test_nodata_is_never_labelled(raster_file, tmp_path):
+    array = STRIPES.copy()
+    array[4:8, :10] = 0
+    _, labels, weights = written(raster_file(array, nodata=0), layer((2, 2, 0), (2, 40, 1)), tmp_path)
+    assert (labels[2, 2], labels[2, 40]) == (0, 1)
+    assert (labels[array == 0] == UNLABELLED).all()
+    assert (weights[array == 0] == 0).all()
+
+
+def test_a_point_on_this_rasters_nodata_labels_nothing_and_is_not_counted(raster_file, tmp_path):
+    array = STRIPES.copy()
+    array[4:8, :10] = 0  # another raster has data there: the point is in use
+    report, labels, _ = written(raster_file(array, nodata=0), layer((5, 5, 2), (2, 2, 0), (2, 40, 1)), tmp_path)
+    assert 2 not in labels
+    assert (report.spread, report.conflicts) == (2, 0)
+
+
+def test_held_out_blocks_stay_unlabelled_whatever_their_crs(raster_file, tmp_path):
+    block = gpd.GeoDataFrame({"block": [0]}, geometry=[box(400_000, 5_799_840, 400_040, 5_800_000)], crs="EPSG:32633")
+    for crs in ("EPSG:32633", "EPSG:32632"):
+        points = layer((2, 8, 0), (2, 40, 1), held_out=block.to_crs(crs))
+        _, labels, weights = written(raster_file(STRIPES), points, tmp_path, overwrite=True)
+        assert (labels[:, :4] == UNLABELLED).all()
+        assert (weights[:, :4] == 0).all()
+        assert (labels[:, 6:12] == 0).all()
+
+
+@pytest.mark.parametrize("split", ["test", "gap"])
+def test_only_training_points_label(raster_file, tmp_path, split):
+    points = layer((2, 8, 0), (2, 24, 2), (2, 40, 1), split=["train", split, "train"])
+    report, labels, _ = written(raster_file(STRIPES), points, tmp_path)
+    assert set(np.unique(labels)) == {0, 1, UNLABELLED}
+    assert report.spread == 2
+
+
+def test_points_outside_this_raster_are_passed_over(raster_file, tmp_path):
+    points = layer((2, 8, 0), (2, 40, 1), (-1, 3, 2), (3, 48, 2), (900, 900, 2))
+    report, labels, _ = written(raster_file(STRIPES), points, tmp_path)
+    assert 2 not in labels
+    assert report.spread == 2
+
+
+@pytest.mark.parametrize("method", ["felzenszwalb", "slic"])
+def test_the_same_input_gives_the_same_files(raster_file, tmp_path, method):
+    path, points = raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1))
+    files = [written(path, points, tmp_path / name, method=method)[0].files for name in ("a", "b")]
+    assert [p.read_bytes() for p in files[0]] == [p.read_bytes() for p in files[1]]
+
+
+def test_an_existing_mask_or_weights_is_kept_unless_told(raster_file, tmp_path):
+    path, points = raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1))
+    files = written(path, points, tmp_path)[0].files
+    before = [p.read_bytes() for p in files]
+    other = layer((2, 8, 1), (2, 40, 0))
+    with pytest.raises(GeoPointSegError, match="--overwrite"):
+        written(path, other, tmp_path)
+    assert [p.read_bytes() for p in files] == before
+    files[0].unlink()
+    with pytest.raises(GeoPointSegError, match=r"image_weights\.tif: add --overwrite"):
+        written(path, other, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["image_weights.tif"]
+    assert written(path, other, tmp_path, overwrite=True)[1][2, 8] == 1
+
+
+def test_an_interrupted_mask_leaves_nothing(raster_file, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pseudomask, "superpixels", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# the command
+
+
+def test_masks_of_several_rasters_are_counted_together(raster_file, tmp_path):
+    paths = [raster_file(STRIPES, "a.tif"), raster_file(STRIPES, "b.tif", origin=(400_480, 5_800_000))]
+    points = write_points(layer((2, 8, 0), (2, 40, 1), (2, 72, 2)), tmp_path / "points.gpkg")
+    report = mask([str(p) for p in paths], points=points, out=tmp_path / "masks")
+    assert [p.name for p in report.files] == ["a.tif", "a_weights.tif", "b.tif", "b_weights.tif"]
+    labels = [rasterio.open(path).read(1) for path in report.files[::2]]
+    assert set(np.unique(labels[0])) == {0, 1, 255}
+    assert set(np.unique(labels[1])) == {2, 255}
+    assert report.pixels == tuple((np.array(labels) == i).sum() for i in range(3))
+    assert (report.spread, report.total) == (3, 2 * STRIPES.size)
+
+
+def test_two_rasters_of_one_name_are_refused(raster_file, tmp_path):
+    points = write_points(layer((2, 8, 0), (2, 40, 1)), tmp_path / "points.gpkg")
+    with pytest.raises(GeoPointSegError, match="got image more than once"):
+        mask([str(raster_file(STRIPES)) for _ in range(2)], points=points, out=tmp_path / "masks")
+    assert not (tmp_path / "masks").exists()
+
+
+def test_nothing_labelled_is_an_error_that_says_why(raster_file, tmp_path):
+    points = write_points(layer((2, 3, 0), (9, 8, 1)), tmp_path / "points.gpkg")  # both in one even stripe
+    with pytest.raises(GeoPointSegError, match=r"none from 2 training points.*try a smaller --size"):
+        mask([str(raster_file(STRIPES))], points=points, out=tmp_path / "masks")
+
+
+def test_masks_need_a_folder_that_can_be_written(raster_file, tmp_path):
+    points = write_points(layer((2, 8, 0), (2, 40, 1)), tmp_path / "points.gpkg")
+    (tmp_path / "masks").write_text("a file")
+    with pytest.raises(GeoPointSegError, match="folder that can be written"):
+        mask([str(raster_file(STRIPES))], points=points, out=tmp_path / "masks")
+
+
+def test_unchecked_points_are_refused(raster_file, points_file, tmp_path):
+    with pytest.raises(GeoPointSegError, match="run 'geopointseg check'"):
+        mask([str(raster_file(STRIPES))], points=points_file([(0, 0, "water")]), out=tmp_path / "masks")

@@ -1,0 +1,155 @@
+"""The split keeps held-out ground apart from what is trained on, and leaves every class something to learn from."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Grid
+from geopointseg.labels.split import hold_out
+
+GRID = Grid(CRS.from_epsg(32633), Affine(2, 0, 400_000, 0, -1, 5_800_000), 3000, 3000)
+
+
+def layer(rows, cols, class_ids, status="used"):
+    x, y = GRID.xy(rows, cols)
+    frame = gpd.GeoDataFrame({"class_id": class_ids}, geometry=gpd.points_from_xy(x, y), crs=GRID.crs.to_wkt())
+    frame["status"] = status
+    frame["split"] = np.where(frame["status"] == "used", "train", "")
+    return frame
+
+
+def scattered(count, classes=4, size=3000, seed=0):
+    rng = np.random.default_rng(seed)
+    return layer(rng.integers(0, size, count), rng.integers(0, size, count), rng.integers(0, classes, count))
+
+
+def rules_hold(points, out, areas):
+    used = out[out["status"] == "used"]
+    assert set(used["split"]) <= {"train", "test", "gap"}
+    assert len(out) == len(points)
+    closed = areas.union_all()
+    near = used.intersects(closed)
+    assert not near[used["split"] == "train"].any(), "a training point lies in a held-out block or its gap"
+    assert near[used["split"] != "train"].all(), "a point is set aside far from any held-out block"
+    assert set(used.loc[used["split"] == "train", "class_id"]) == set(used["class_id"]), "a class has nothing to train"
+
+
+places = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+@given(places, st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.integers(0, 5))
+def test_the_rules_of_the_split_hold(rows_cols_ids, share, seed):
+    points = layer(*np.array(rows_cols_ids).T)
+    rules_hold(points, *hold_out(points, GRID, share=share, seed=seed))
+
+
+def in_blocks(*places):
+    """Points at (x, y, class) in blocks of 100 x 100 pixels, counted from the south-west: 6 blocks in each direction."""
+    x, y, ids = np.array([(0, 0, 9), (599, 599, 9), *places]).T
+    return layer(599 - y, x, ids)
+
+
+SINGLE = [(50 + 100 * i, 50 + 100 * j) for i in range(6) for j in range(6) if i + j > 2]  # one in each of many blocks
+
+
+def test_a_class_that_sits_in_one_block_is_not_held_out_whole():
+    # The block at the south-west serves classes 1, 2 and 3 better than any other, but it holds all of class 0.
+    spots = [(x, y, c) for c in (1, 2, 3) for x, y in [(40, 40), (50, 50), (60, 60), *SINGLE[:12]]]
+    served = in_blocks(*spots)
+    out, _ = hold_out(served, GRID)
+    assert set(out["split"].iloc[[2, 3, 4, 17, 18, 19, 32, 33, 34]]) == {"test"}
+    points = in_blocks(*spots, *[(x, 30, 0) for x in (40, 45, 50, 55, 60)])
+    rules_hold(points, *hold_out(points, GRID))
+
+
+def test_a_class_that_sits_in_the_gap_of_one_block_is_not_set_aside_whole():
+    spots = [(x, x, 1) for x in (40, 45, 50, 55, 60)] + [(x, y, 1) for x, y in SINGLE[:20]]
+    out, _ = hold_out(in_blocks(*spots), GRID)
+    assert out["split"].iloc[2:7].tolist() == ["test"] * 5
+    points = in_blocks(*spots, (103, 40, 0), (103, 50, 0), (103, 60, 0))
+    rules_hold(points, *hold_out(points, GRID))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
+def test_about_the_share_of_each_class_is_held_out(share):
+    out, areas = hold_out(scattered(800), GRID, share=share)
+    rules_hold(scattered(800), out, areas)
+    tested = (out["split"] == "test").groupby(out["class_id"]).mean()
+    assert tested.between(share * 0.6, share * 1.4).all()
+
+
+def test_the_gap_is_an_eighth_of_a_block():
+    out, areas = hold_out(scattered(800), GRID)
+    west, south, east, north = areas.bounds.to_numpy().T
+    np.testing.assert_allclose(east - west, 256 * 1.25 * 2)  # pixels are 2 wide and 1 high
+    np.testing.assert_allclose(north - south, 256 * 1.25)
+    gap = 256 / 8
+    blocks = shapely.box(west + 2 * gap, south + gap, east - 2 * gap, north - gap)
+    tested, trained = (out[out["split"] == name].geometry for name in ("test", "train"))
+    assert tested.intersects(shapely.union_all(blocks).buffer(0.01)).all()
+    for block in blocks:
+        outside = [abs(trained.x - block.centroid.x) / 2 - 128, abs(trained.y - block.centroid.y) - 128]
+        assert np.maximum(*outside).min() >= gap - 1e-6
+
+
+def test_blocks_shrink_with_the_extent_of_the_points():
+    _, areas = hold_out(scattered(200, size=120), GRID)
+    width = areas.bounds["maxx"] - areas.bounds["minx"]
+    assert (width / 2 / 1.25 <= 120 / 6).all()
+
+
+def test_no_share_holds_nothing_out():
+    out, areas = hold_out(scattered(50), GRID, share=0)
+    assert (out["split"] == "train").all()
+    assert areas.empty
+    assert areas.crs == GRID.crs.to_wkt()
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another():
+    splits = [hold_out(scattered(300), GRID, seed=seed)[0]["split"].tolist() for seed in (0, 0, 1, 2, 3)]
+    assert splits[0] == splits[1]
+    assert any(split != splits[0] for split in splits[2:])
+
+
+def test_points_not_in_use_are_left_alone():
+    points = scattered(100)
+    points.loc[::3, ["status", "split"]] = ["outside", ""]
+    out, _ = hold_out(points, GRID)
+    assert (out.loc[::3, "split"] == "").all()
+    used = points[points["status"] == "used"]
+    assert out.loc[used.index, "split"].tolist() == hold_out(used, GRID)[0]["split"].tolist()
+
+
+def test_points_in_degrees_are_split_like_those_in_metres():
+    points = scattered(300)
+    metres, _ = hold_out(points, GRID)
+    degrees, areas = hold_out(points.to_crs(4326), GRID)
+    assert degrees["split"].tolist() == metres["split"].tolist()
+    assert areas.crs == GRID.crs.to_wkt()
+    assert degrees.crs == "EPSG:4326"
+
+
+def test_the_input_is_not_changed():
+    points = scattered(100)
+    before = points.copy()
+    hold_out(points, GRID)
+    assert points.equals(before)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_points_all_train(count):
+    out, areas = hold_out(scattered(count), GRID)
+    assert out["split"].tolist() == ["train"] * count
+    assert areas.empty
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 20])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(GeoPointSegError, match=f"from 0 to below 1, got {share}"):
+        hold_out(scattered(5), GRID, share=share)

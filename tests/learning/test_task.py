@@ -1,0 +1,238 @@
+"""The task normalises for itself, learns from few labelled pixels, and judges on held-out points alone."""
+
+from itertools import pairwise
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from geopointseg.learning.task import PointSegmentationTask
+
+QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((32, 32), np.uint8))
+NAMES = ("a", "b", "c", "d")
+
+
+def card(mean=(100.0, 50.0), std=(20.0, 10.0), classes=3):
+    """What a data module would say."""
+    records = [{"id": i, "name": f"class {i}", "color": f"#00000{i}", "code": 10 * i} for i in range(classes)]
+    return {"bands": list(range(1, len(mean) + 1)), "mean": list(mean), "std": list(std), "classes": records}
+
+
+def build(given=None, seed=0, **options):
+    """A small task with the same random start for the same seed."""
+    lightning.seed_everything(seed, verbose=False)
+    return PointSegmentationTask(given or card(), model="unet", backbone="resnet18", **options)
+
+
+def trainer(steps, **options):
+    """Lightning without files, bars and notices."""
+    return lightning.Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def quarters(study):
+    """Four fields of one colour each, one labelled point in each field and one held out."""
+    image = np.stack([60 + 40 * QUARTERS, 200 - 50 * QUARTERS, 30 + 0 * QUARTERS]).astype(np.uint8)
+    image[2] += np.random.default_rng(0).integers(20, size=QUARTERS.shape, dtype=np.uint8)
+    mask, weight = np.full(QUARTERS.shape, 255, np.uint8), np.zeros(QUARTERS.shape, np.float32)
+    train = [(10, 10, 0), (12, 50, 1), (50, 12, 2), (52, 53, 3)]
+    for row, col, c in train:
+        mask[row, col], weight[row, col] = c, 1
+    test = [(20, 20, 0), (20, 44, 1), (44, 20, 2), (44, 44, 3)]
+    clicks = [*((*one, "train") for one in train), *((*one, "test") for one in test)]
+
+    def make(**options):
+        return study({"a": (image, mask, weight)}, clicks, names=NAMES, chip=64, **options)
+
+    return make
+
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec"),
+]
+
+
+# normalisation
+
+
+def test_pixels_without_data_give_finite_logits():
+    task = build().eval()
+    x = torch.full((1, 2, 32, 32), float("nan"))
+    x[:, :, :10] = 100
+    with torch.inference_mode():
+        logits = task(x)
+    assert logits.shape == (1, 3, 32, 32)
+    assert logits.isfinite().all()
+
+
+def test_a_pixel_without_data_looks_like_the_mean():
+    task = build().eval()
+    x = torch.normal(torch.tensor([100.0, 50.0])[None, :, None, None].expand(1, 2, 32, 32), 10.0)
+    y = x.clone()
+    x[:, :, 5:9], y[:, :, 5:9] = float("nan"), torch.tensor([100.0, 50.0])[None, :, None, None]
+    with torch.inference_mode():
+        torch.testing.assert_close(task(x), task(y))
+
+
+def test_the_units_of_the_raster_do_not_matter():
+    x = torch.randn(1, 2, 32, 32) * 20 + 100
+    tasks = build(card((100, 50), (20, 10))).eval(), build(card((1e5, 5e4), (2e4, 1e4))).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(tasks[0](x), tasks[1](x * 1000), rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(tasks[0](x), tasks[0](x * 1000))
+
+
+def test_the_mean_is_taken_off_and_the_deviation_divided_out():
+    task = build()
+    seen = []
+    task.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    task(torch.tensor([120.0, 45.0])[None, :, None, None].expand(2, 2, 32, 32))
+    assert seen[0][:, 0].unique().tolist() == [1.0]
+    assert seen[0][:, 1].unique().tolist() == [-0.5]
+    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+
+
+# checkpoints
+
+
+def test_card_and_classes_travel_in_the_checkpoint_without_pickled_code(quarters, tmp_path):
+    module = quarters(steps=1, batch_size=2)
+    task, run = build(module.card, steps=1), trainer(1)
+    run.fit(task, module)
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    loaded = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    assert loaded["hyper_parameters"]["card"] == module.card
+    assert loaded["state_dict"]["band_mean"].ravel().tolist() == pytest.approx(module.card["mean"])
+
+    again = PointSegmentationTask.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    assert again.classes == module.points.classes
+    x = torch.rand(1, 3, 64, 64) * 255
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval().cpu()(x), task.eval()(x))
+
+
+# training
+
+
+def test_a_batch_without_labels_trains_to_nothing_and_breaks_nothing(quarters):
+    task, run = build(quarters().card, steps=2), trainer(2)
+    batch = {
+        "image": torch.rand(2, 3, 64, 64) * 255,
+        "mask": torch.full((2, 64, 64), 255),
+        "weight": torch.zeros(2, 64, 64),
+    }
+    run.fit(task, torch.utils.data.DataLoader([batch] * 2, batch_size=None))
+    assert run.global_step == 2
+    assert run.callback_metrics["train_loss"] == 0
+    assert all(p.isfinite().all() for p in task.parameters())
+
+
+def test_the_training_loss_is_that_of_the_labelled_pixels(quarters):
+    task, run = build(quarters().card, steps=1, lr=0.0), trainer(1)
+    mask, weight = torch.full((2, 64, 64), 255), torch.zeros(2, 64, 64)
+    mask[0, 3, 4], weight[0, 3, 4] = 2, 0.25
+    mask[1, 60, 4], weight[1, 60, 4] = 0, 0.75
+    batch = {"image": torch.rand(2, 3, 64, 64) * 255, "mask": mask, "weight": weight}
+    logits = task.train()(batch["image"]).detach().log_softmax(dim=1)  # batch statistics, as in training
+    run.fit(task, torch.utils.data.DataLoader([batch], batch_size=None))
+    expected = -(0.25 * logits[0, 2, 3, 4] + 0.75 * logits[1, 0, 60, 4])
+    assert run.callback_metrics["train_loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    task = build(steps=100)
+    rates = [task._rate(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.05)
+    assert max(rates) == pytest.approx(rates[19], abs=0.02)
+    assert all(a > b for a, b in pairwise(rates[20:]))
+    assert rates[-1] == pytest.approx(0)
+
+
+def test_the_learning_rate_falls_to_zero_with_the_minutes(monkeypatch):
+    task = build(steps=1_000_000, minutes=2.0)
+    now = [50.0]
+    monkeypatch.setattr("geopointseg.learning.task.time.monotonic", lambda: now[0])
+    task.on_train_start()
+    rates = []
+    for now[0] in (50.0, 110.0, 170.0, 300.0):  # the start, half, all of the time, and more
+        rates.append(task._rate(1000))
+    assert rates == pytest.approx([1, 0.5, 0, 0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_same_seed_same_weights(quarters):
+    runs = []
+    for seed in (0, 0, 1):
+        module = quarters(steps=3, batch_size=2, seed=seed)
+        task = build(module.card, seed=seed, steps=3)
+        trainer(3).fit(task, module)
+        runs.append(task.state_dict())
+    assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
+    assert any(not torch.equal(runs[0][key], runs[2][key]) for key in runs[0])
+
+
+@pytest.mark.slow
+def test_four_points_are_enough_for_four_fields(quarters):
+    module = quarters(steps=40, batch_size=4)
+    task, run = build(module.card, steps=40), trainer(40)
+    run.fit(task, module)
+    assert run.callback_metrics["train_loss"] < 0.1
+    image = module.val_dataset[next(iter(module.val_sampler))]["image"][None]
+    with torch.inference_mode():
+        found = task.eval()(image).argmax(dim=1)[0].numpy()
+    assert (found == QUARTERS).mean() > 0.95
+    run.validate(task, module, verbose=False)
+    assert np.array_equal(task.confusion, np.eye(4))
+
+
+@pytest.mark.slow
+def test_bfloat16_learns_as_float32_does(quarters):
+    """The mean loss of each ten steps differs by at most a tenth, or 0.05 where it is near 0."""
+    curves = {}
+    for precision in ("32-true", "bf16-mixed"):
+        module = quarters(steps=40, batch_size=4)
+        task = build(module.card, steps=40)
+        losses = []
+        task.on_train_batch_end = lambda outputs, *_, kept=losses: kept.append(float(outputs["loss"]))
+        trainer(40, precision=precision).fit(task, module)
+        curves[precision] = np.reshape(losses, (4, 10)).mean(axis=1)
+    assert curves["32-true"][-1] < 0.3 * curves["32-true"][0]
+    np.testing.assert_allclose(curves["bf16-mixed"], curves["32-true"], rtol=0.1, atol=0.05)
+
+
+# validation
+
+
+def test_validation_counts_the_held_out_points_and_nothing_else(quarters):
+    module = quarters(steps=1)
+    task, run = build(module.card), trainer(1)
+    task.forward = lambda x: torch.nn.functional.one_hot(torch.ones(x[:, 0].shape).long(), 4).movedim(-1, 1).float()
+    run.validate(task, module, verbose=False)
+    assert task.confusion.tolist() == [[0, 1, 0, 0]] * 4  # the map says b everywhere
+    assert run.callback_metrics["val_oa"] == 0.25
+    assert run.callback_metrics["val_miou"].item() == pytest.approx(0.25 / 4)
+    assert run.callback_metrics["val_iou_b"] == 0.25
+    assert run.callback_metrics["val_iou_a"] == 0
+    expected = np.log(np.e + 3) - 0.25  # cross-entropy of logits 0, 1, 0, 0, right once in four
+    assert run.callback_metrics["val_loss"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_validation_starts_afresh_each_time(quarters):
+    module = quarters(steps=1)
+    task = build(module.card)
+    for _ in range(2):
+        trainer(1).validate(task, module, verbose=False)
+        assert task.confusion.sum() == 4

@@ -1,0 +1,349 @@
+"""A model that copies its input gives the raster back, however it is cut; a raster the model was not made for is refused."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from geopointseg.errors import GeoPointSegError
+from geopointseg.maps import predict as module
+from geopointseg.maps.predict import classify, load_model, predict
+from geopointseg.raster import open_raster
+
+SIZES = [(1, 1), (1, 90), (90, 1), (5, 7), (31, 33), (64, 64), (65, 64), (100, 170), (128, 96)]
+
+
+def noise(height, width, seed=0):
+    """Class ids without any pattern."""
+    return np.random.default_rng(seed).integers(5, size=(height, width), dtype=np.uint8)
+
+
+def assembled(task, raster, **options):
+    """The whole map, each pixel of which must come exactly once."""
+    ids, visits = (np.zeros(raster.grid.shape, np.uint8) for _ in range(2))
+    for window, part in classify(task, raster, **options):
+        assert part.shape == (window.height, window.width)
+        assert part.dtype == np.uint8
+        area = np.s_[window.row : window.row + window.height, window.col : window.col + window.width]
+        ids[area], visits[area] = part, visits[area] + 1
+    assert (visits == 1).all()
+    return ids
+
+
+# windows
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+@pytest.mark.parametrize("overlap", [0, 1, 8, 31])
+def test_a_model_that_copies_gives_the_raster_back(raster_file, copyist, shape, overlap):
+    truth = noise(*shape)
+    raster = open_raster(raster_file(truth))
+    np.testing.assert_array_equal(assembled(copyist, raster, window=64, overlap=overlap, batch_size=3), truth)
+
+
+@pytest.mark.parametrize(("overlap", "batch_size"), [(0, 4), (64, 1), (64, 7)])
+def test_so_it_does_with_the_windows_of_the_default(raster_file, copyist, overlap, batch_size):
+    truth = noise(513, 700)
+    raster = open_raster(raster_file(truth))
+    found = assembled(copyist, raster, window=512, overlap=overlap, batch_size=batch_size)
+    np.testing.assert_array_equal(found, truth)
+
+
+@pytest.mark.parametrize("strip", [1, 17, 64, 100])
+def test_strips_of_columns_do_not_show(raster_file, classes, monkeypatch, strip):
+    raster = open_raster(raster_file(noise(70, 190)))
+    whole = assembled(Blur(classes), raster, window=64, overlap=16)
+    monkeypatch.setattr(module, "STRIP", strip)
+    np.testing.assert_array_equal(assembled(Blur(classes), raster, window=64, overlap=16), whole)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 50])
+def test_the_batch_size_does_not_show(raster_file, classes, batch_size):
+    raster = open_raster(raster_file(noise(70, 190)))
+    whole = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=4)
+    np.testing.assert_array_equal(assembled(Blur(classes), raster, window=64, overlap=16, batch_size=batch_size), whole)
+
+
+class Blur(torch.nn.Module):
+    """A model whose answer depends on where in the window a pixel lies, so that seams would show."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes, self.device = classes, torch.device("cpu")
+
+    def forward(self, x):
+        smooth = torch.nn.functional.avg_pool2d(x[:, :1].float().nan_to_num(0), 9, 1, 4)
+        place = (
+            torch.linspace(0, 1, x.shape[-1])[None, None, None] + torch.linspace(0, 2, x.shape[-2])[None, None, :, None]
+        )
+        return -(smooth + place - torch.arange(len(self.classes))[None, :, None, None]).square()
+
+
+def test_windows_are_asked_for_once_where_one_strip_is_enough(raster_file, copyist):
+    raster = open_raster(raster_file(noise(100, 100)))
+    assembled(copyist, raster, window=64, overlap=0)
+    assert copyist.asked == 4
+
+
+@pytest.mark.parametrize(("window", "overlap"), [(64, 0), (64, 1), (64, 15), (64, 16), (512, 64), (32, 15)])
+def test_the_weights_of_neighbours_sum_to_one(window, overlap):
+    taper, stride = module._taper(window, overlap), window - overlap
+    total = np.zeros((window + 2 * stride,) * 2)
+    for row in range(3):
+        for col in range(3):
+            total[row * stride : row * stride + window, col * stride : col * stride + window] += taper
+    inner = total[overlap : len(total) - overlap, overlap : len(total) - overlap]
+    np.testing.assert_allclose(inner, 1, rtol=1e-6)
+    assert taper.min() > 0
+
+
+def test_beyond_the_raster_lies_its_mirror_image(raster_file, classes):
+    seen = []
+
+    class Spy(Blur):
+        def forward(self, x):
+            seen.append(x.clone())
+            return super().forward(x)
+
+    picture = noise(20, 30)
+    list(classify(Spy(classes), open_raster(raster_file(picture)), window=32, overlap=0))
+    np.testing.assert_array_equal(seen[0][0, 0], np.pad(picture, ((0, 12), (0, 2)), mode="symmetric"))
+
+
+# no data
+
+
+def test_a_pixel_without_data_is_255_and_the_rest_is_not(raster_file, copyist):
+    truth = noise(70, 100)
+    truth[10:30, 20:90] = 200
+    found = assembled(copyist, open_raster(raster_file(truth, nodata=200)), window=32, overlap=8)
+    np.testing.assert_array_equal(found, np.where(truth == 200, 255, truth))
+
+
+def test_a_band_without_data_does_not_make_a_pixel_nodata(raster_file, copyist):
+    bands = np.stack([noise(40, 40), np.full((40, 40), 9)])
+    bands[1, 5:9] = 200
+    bands[:, 20:22] = 200
+    found = assembled(copyist, open_raster(raster_file(bands, nodata=200)), window=32, overlap=8)
+    expected = bands[0].copy()
+    expected[20:22] = 255
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_windows_of_nothing_but_nodata_are_255(raster_file, copyist):
+    truth = np.full((128, 128), 200, np.uint8)
+    truth[:32, :32] = noise(32, 32)
+    found = assembled(copyist, open_raster(raster_file(truth, nodata=200)), window=32, overlap=0)
+    np.testing.assert_array_equal(found, np.where(truth == 200, 255, truth))
+    found = assembled(
+        copyist, open_raster(raster_file(np.full((40, 40), 200, np.uint8), nodata=200)), window=32, overlap=8
+    )
+    assert (found == 255).all()
+
+
+def test_nan_in_a_float_raster_is_no_data(raster_file, copyist):
+    truth = noise(40, 70).astype(np.float32)
+    truth[3:20, 30:] = np.nan
+    truth[0, 0] = np.inf
+    found = assembled(copyist, open_raster(raster_file(truth)), window=32, overlap=8)
+    np.testing.assert_array_equal(found, np.where(np.isfinite(truth), np.nan_to_num(truth, posinf=0), 255))
+
+
+# memory
+
+
+def peak(task, raster):
+    """The most bytes that numpy holds at once while the map is made."""
+    tracemalloc.start()
+    try:
+        for _ in classify(task, raster, window=128, overlap=16):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch):
+    monkeypatch.setattr(module, "STRIP", 512)
+    small, tall, wide = (open_raster(raster_file(noise(*shape))) for shape in ((512, 512), (4096, 512), (512, 4096)))
+    peak(copyist, small)  # whatever is only made once
+    bound = 1.1 * peak(copyist, small)
+    assert 512 * 128 * 5 * 4 < bound  # the open band is in it: what is measured is what matters
+    assert peak(copyist, tall) < bound
+    assert peak(copyist, wide) < bound
+
+
+# from file to file
+
+
+@pytest.fixture
+def scene(raster_file, tmp_path):
+    """Two bands of 70 x 90 pixels with a hole in them."""
+    bands = np.random.default_rng(0).integers(1, 200, size=(2, 70, 90), dtype=np.uint8)
+    bands[:, 30:40, 50:60] = 0
+    return raster_file(bands, "scene.tif")
+
+
+def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_path, classes, pixels):
+    files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    assert [path.name for path in files] == ["map.tif", "map.tif.aux.xml", "map.qml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
+    with rasterio.open(files[0]) as made, rasterio.open(scene) as source:
+        assert (made.crs, made.transform, made.shape) == (source.crs, source.transform, source.shape)
+        assert made.tags()["CLASSES"] == classes.to_tag()
+        assert made.tags()["MODEL"] == "model.ckpt"
+        assert made.tags()["SOFTWARE"].startswith("geopointseg ")
+        ids = made.read(1)
+        # nodata 0 is not declared in the file: the model remembers it
+        np.testing.assert_array_equal(ids == 255, (source.read() == 0).all(axis=0))
+    assert set(np.unique(ids)) <= {0, 1, 2, 3, 4, 255}
+
+
+def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
+    one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif")[0] for name in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
+    other = raster_file(np.full((2, 33, 35), 99, np.uint8), "other.tif")
+    files = predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", window=64, overlap=16)
+    assert [path.name for path in files if path.suffix == ".tif"] == ["scene.tif", "other.tif"]
+    assert all(path.parent == tmp_path / "maps" for path in files)
+
+
+def test_spare_bands_are_left_out(checkpoint, scene, raster_file, tmp_path, pixels):
+    with rasterio.open(scene) as source:
+        bands = np.concatenate([source.read(), np.full((1, 70, 90), 7, np.uint8)])
+    more = raster_file(bands, nodata=0)
+    maps = [predict(checkpoint, [str(path)], out=tmp_path / f"{i}.tif")[0] for i, path in enumerate((scene, more))]
+    np.testing.assert_array_equal(*map(pixels, maps))
+
+
+WRONG = {
+    "bands": (np.ones((1, 40, 40), np.uint8), {}, r"expected the bands \[1, 2\] .*, got 1 bands"),
+    "type": (np.ones((2, 40, 40), np.uint16), {}, "expected uint8 pixels as in training, got uint16"),
+    "fine": (
+        np.ones((2, 40, 40), np.uint8),
+        {"pixel": (4.0, 4.0)},
+        "expected pixels of about 10 .*, got 4: .*gdalwarp",
+    ),
+    "coarse": (np.ones((2, 40, 40), np.uint8), {"pixel": (21.0, 21.0)}, "expected pixels of about 10 .*, got 21"),
+    "one side": (np.ones((2, 40, 40), np.uint8), {"pixel": (10.0, 40.0)}, "expected pixels of about 10 .*, got .*40"),
+    "no CRS": (np.ones((2, 40, 40), np.uint8), {"crs": None}, "without one: add --crs"),
+}
+
+
+@pytest.mark.parametrize(("bands", "options", "message"), WRONG.values(), ids=WRONG)
+def test_a_raster_the_model_was_not_made_for_is_refused(checkpoint, raster_file, tmp_path, bands, options, message):
+    with pytest.raises(GeoPointSegError, match=message):
+        predict(checkpoint, [str(raster_file(bands, **options))], out=tmp_path / "map.tif")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pixel", [5.0, 20.0])
+def test_half_and_twice_the_pixel_size_will_do(checkpoint, raster_file, tmp_path, pixel):
+    path = raster_file(np.full((2, 40, 40), 99, np.uint8), pixel=(pixel, pixel))
+    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64)[0].exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 100}, "expected a window that is a multiple of 32 .*, got 100 and 64"),
+        ({"window": 0}, "multiple of 32"),
+        ({"window": 64, "overlap": 32}, "overlap below half of it"),
+        ({"overlap": -1}, "overlap below half of it"),
+        ({"batch_size": 0}, "batch"),
+    ],
+    ids=str,
+)
+def test_windows_that_cannot_work_are_refused(checkpoint, scene, tmp_path, options, message):
+    with pytest.raises(GeoPointSegError, match=message):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", **options)
+
+
+def test_several_rasters_do_not_fit_one_file(checkpoint, scene, raster_file, tmp_path):
+    other = raster_file(np.ones((2, 40, 40), np.uint8), "other.tif")
+    with pytest.raises(GeoPointSegError, match="expected a folder as --out for 2 rasters, got .*map.tif"):
+        predict(checkpoint, [str(scene), str(other)], out=tmp_path / "map.tif")
+
+
+def test_two_rasters_of_one_name_do_not_overwrite_each_other(checkpoint, scene, raster_file, tmp_path):
+    twin = raster_file(np.ones((2, 40, 40), np.uint8), "scene.tif")
+    with pytest.raises(GeoPointSegError, match="scene"):
+        predict(checkpoint, [str(scene), str(twin)], out=tmp_path / "maps", overwrite=True)
+
+
+def test_an_existing_map_stays_unless_it_may_go(checkpoint, scene, raster_file, tmp_path):
+    (tmp_path / "maps").mkdir()
+    old = tmp_path / "maps" / "scene.tif"
+    old.write_text("old")
+    fresh = raster_file(np.full((2, 40, 40), 99, np.uint8), "a_fresh_one.tif")
+    with pytest.raises(GeoPointSegError, match=r"expected a new file, got the existing .*scene\.tif: add --overwrite"):
+        predict(checkpoint, [str(fresh), str(scene)], out=tmp_path / "maps")
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["scene.tif"]  # refused before any work
+    assert old.read_text() == "old"
+    predict(checkpoint, [str(scene)], out=tmp_path / "maps", overwrite=True)
+    assert old.stat().st_size > 100
+
+
+def test_the_raster_itself_is_never_the_target(checkpoint, scene, pixels):
+    before = scene.read_bytes()
+    with pytest.raises(GeoPointSegError, match=r"scene\.tif"):
+        predict(checkpoint, [str(scene)], out=scene.parent, overwrite=True)
+    assert scene.read_bytes() == before
+
+
+# models
+
+
+def test_a_checkpoint_comes_back_as_it_was(checkpoint):
+    task = load_model(checkpoint)
+    assert not task.training
+    assert len(task.classes) == 5
+    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.equal(value.cpu(), saved[key]) for key, value in task.state_dict().items())
+
+
+def test_no_network_is_asked_for_weights(checkpoint, tmp_path):
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["hyper_parameters"]["weights"] = "https://example.invalid/imagenet"
+    torch.save(saved, tmp_path / "model.ckpt")
+    assert len(load_model(tmp_path / "model.ckpt").classes) == 5
+
+
+class Boobytrap:
+    """What a stranger's pickle could do."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code from a checkpoint was run')",))
+
+
+BROKEN = {
+    "missing": (lambda path, good: None, "which does not exist"),
+    "text": (lambda path, good: path.write_text("not a model"), r"got .*broken\.ckpt"),
+    "empty": (lambda path, good: path.touch(), r"got .*broken\.ckpt"),
+    "truncated": (lambda path, good: path.write_bytes(good.read_bytes()[:200_000]), r"got .*broken\.ckpt"),
+    "a folder": (lambda path, good: path.mkdir(), r"got .*broken\.ckpt"),
+    "another model": (lambda path, good: torch.save({"state_dict": {}}, path), r"got .*broken\.ckpt"),
+    "a tensor": (lambda path, good: torch.save(torch.zeros(3), path), r"got .*broken\.ckpt"),
+    "code": (lambda path, good: torch.save({"hyper_parameters": Boobytrap()}, path), r"got .*broken\.ckpt"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_no_checkpoint_of_ours_is_refused(checkpoint, tmp_path, spoil, message):
+    path = tmp_path / "broken.ckpt"
+    spoil(path, checkpoint)
+    with pytest.raises(GeoPointSegError, match=f"expected a checkpoint.*{message}"):
+        load_model(path)
+
+
+def test_weights_of_another_network_are_refused(checkpoint, tmp_path):
+    saved = torch.load(checkpoint, weights_only=True)
+    saved["hyper_parameters"]["card"]["bands"] = [1, 2, 3]
+    torch.save(saved, tmp_path / "model.ckpt")
+    with pytest.raises(GeoPointSegError, match="expected a checkpoint"):
+        load_model(tmp_path / "model.ckpt")

@@ -1,0 +1,89 @@
+"""Outputs appear whole or not at all, and never in the place of a file that somebody wanted to keep."""
+
+import pytest
+
+from geopointseg.errors import GeoPointSegError
+from geopointseg.files import new_folder, replacing, sidecar
+
+
+def test_a_new_file_appears_when_the_block_ends(tmp_path):
+    target = tmp_path / "deep" / "map.tif"
+    with replacing(target) as partial:
+        partial.write_text("new")
+        assert not target.exists()
+        assert partial.parent == target.parent  # so that the rename cannot cross file systems
+        assert partial.suffix == target.suffix  # drivers are chosen by it
+    assert target.read_text() == "new"
+    assert [p.name for p in target.parent.iterdir()] == ["map.tif"]
+
+
+def test_an_existing_file_is_refused_and_untouched(tmp_path):
+    target = tmp_path / "map.tif"
+    target.write_text("old")
+    with pytest.raises(GeoPointSegError, match=r"existing .*map\.tif.*--overwrite"), replacing(target):
+        pytest.fail("the block must not run")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_overwrite_replaces_the_existing_file(tmp_path):
+    target = tmp_path / "map.tif"
+    target.write_text("old")
+    with replacing(target, overwrite=True) as partial:
+        partial.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [{}, {"map.tif": "old"}], ids=["nothing there", "an old file there"])
+def test_a_failure_leaves_what_was_there_and_no_leftovers(tmp_path, before, error):
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(error), replacing(tmp_path / "map.tif", overwrite=True) as partial:  # noqa: PT012
+        partial.write_text("half")
+        partial.with_name(partial.name + ".aux.xml").write_text("GDAL leaves such files")
+        raise error
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before
+
+
+def test_files_beside_the_target_stay(tmp_path):
+    (tmp_path / "map.qml").write_text("style")
+    (tmp_path / ".map.other").write_text("hidden")
+    with replacing(tmp_path / "map.tif") as partial:
+        partial.write_text("new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".map.other", "map.qml", "map.tif"]
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/below"])
+def test_a_folder_that_cannot_be_made_is_an_error_for_users(tmp_path, place):
+    (tmp_path / "taken").write_text("a file, not a folder")
+    with pytest.raises(GeoPointSegError, match=r"folder that can be written.*taken.*choose another --out"):
+        new_folder(tmp_path / place)
+    with pytest.raises(GeoPointSegError, match="folder that can be written"), replacing(tmp_path / place / "map.tif"):
+        pytest.fail("the block must not run")
+    assert (tmp_path / "taken").read_text() == "a file, not a folder"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_where_a_file_is_expected_is_an_error_for_users(tmp_path, overwrite):
+    (tmp_path / "result").mkdir()
+    with (
+        pytest.raises(GeoPointSegError, match=r"folder .*result"),
+        replacing(tmp_path / "result", overwrite=overwrite) as partial,
+    ):
+        partial.write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["result"]
+
+
+def test_new_folder_makes_parents_and_leaves_no_probe(tmp_path):
+    made = new_folder(tmp_path / "a" / "b")
+    assert made.is_dir()
+    assert list(made.iterdir()) == []
+    (made / "kept").touch()
+    assert list(new_folder(made).iterdir()) == [made / "kept"]
+
+
+@pytest.mark.parametrize(("path", "suffix", "name"), [("map.tif", ".qml", "map.qml"), ("a.b.tif", ".json", "a.b.json")])
+def test_a_sidecar_lies_beside_its_file(tmp_path, path, suffix, name):
+    assert sidecar(tmp_path / path, suffix) == tmp_path / name
