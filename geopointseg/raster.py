@@ -6,6 +6,7 @@ whether the file says so by a nodata value, an alpha band, a mask band or NaN, o
 
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 
 from geopointseg.classes import Classes
@@ -117,12 +118,17 @@ def open_raster(
         GeoPointSegError: unreadable file, no CRS, rotated grid, or a band that does not exist.
     """
     try:
-        with rasterio.open(path) as source:
+        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(path) as source:
             own_crs, transform, shape = source.crs, source.transform, source.shape
             color, descriptions, dtype = source.colorinterp, source.descriptions, source.dtypes[0]
             own_nodata = source.nodata
     except RasterioError as error:
         raise GeoPointSegError(f"expected a raster that GDAL reads, got {path} ({error}): check the file") from error
+    if transform.is_identity:
+        raise GeoPointSegError(
+            f"expected a georeferenced raster, got {path}, which only has rows and columns: give it a place with "
+            "QGIS's Georeferencer, a world file, or 'gdal_translate -a_srs … -a_ullr …'"
+        )
     if not own_crs and not crs:
         raise GeoPointSegError(
             f"expected a raster with a coordinate reference system, got {path} without one: "

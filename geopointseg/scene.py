@@ -75,12 +75,14 @@ def write_scene(
     truth = order[truth]  # ids by name, as everywhere
     new_folder(out)
     paths = out / "image.tif", out / "truth.tif"
-    with creating(paths[0], grid, count=bands, dtype=dtype, overwrite=overwrite) as target:
-        target.write(image)
-        target.descriptions = BAND_NAMES[:bands]
-    with creating(paths[1], grid, nodata=UNLABELLED, overwrite=overwrite) as target:
-        target.write(truth, 1)
-        target.write_colormap(1, classes.colormap())
-        target.update_tags(CLASSES=classes.to_tag())
+    with (
+        creating(paths[0], grid, count=bands, dtype=dtype, overwrite=overwrite) as image_file,
+        creating(paths[1], grid, nodata=UNLABELLED, overwrite=overwrite) as truth_file,
+    ):
+        image_file.write(image)
+        image_file.descriptions = BAND_NAMES[:bands]
+        truth_file.write(truth, 1)
+        truth_file.write_colormap(1, classes.colormap())
+        truth_file.update_tags(CLASSES=classes.to_tag())
     counts = np.bincount(truth.ravel(), minlength=len(classes)) / truth.size
     return Scene(*paths, dict(zip(classes.names, map(float, counts), strict=True)))

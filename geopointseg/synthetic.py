@@ -223,7 +223,7 @@ def _buildings(rng: np.random.Generator, streets: _Streets, canvas: _Canvas, use
         block = u.block[row, column], v.block[row, column]
         slope = u.at[row + 3, column] - u.at[row, column], u.at[row, column + 3] - u.at[row, column]
         angle = np.arctan2(*slope) + rng.integers(0, 2) * np.pi / 2
-        size = rng.uniform((50, 34), (100, 60)) if halls[block] else rng.uniform((20, 15), (38, 23))
+        size = rng.uniform((50, 34), (100, 60)) if halls[block] else rng.uniform((24, 18), (44, 27))
         roof = _ROOFS[common[block] if rng.random() < 0.55 else rng.integers(len(_ROOFS))]
         _building(rng, canvas, taken, (row, column, angle, *size), roof)
     return np.asarray(ndimage.binary_dilation(canvas.truth == _BUILDING, iterations=4))
@@ -264,12 +264,12 @@ def _trees(rng: np.random.Generator, canvas: _Canvas, use: Table, bank: Floats, 
     closed = _noise(rng, use.shape, 55) > np.array([9, 1.9, 9, -0.7, 1.3])[use]
     forest = ndimage.binary_opening(ground & closed, iterations=3)
     canvas.albedo[:, forest] = np.array([[0.2], [0.23], [0.14], [0.4]])
-    single = np.maximum(np.array([0.07, 0.01, 0.05, 0.06, 0.05])[use], 0.15 * (bank < 16))
+    single = np.maximum(np.array([0.04, 0.005, 0.025, 0.035, 0.03])[use], 0.1 * (bank < 16))
     y, x = _sites(rng, use.shape)
     grown = rng.random(y.size) < np.where(forest, 0.9, single * ground)[y, x]
     y, x = y[grown], x[grown]
     kind = _noise(rng, use.shape, 60)[y, x]
-    radius = np.clip(rng.normal(7.5 + 0.8 * kind, 1.6), 4, 12)
+    radius = np.clip(rng.normal(9.5 + 0.8 * kind, 1.8), 5, 14)
     tint = _tints(rng, "crown", y.size) * (1 + 0.1 * np.clip(kind, -1, 1))[:, None]
     crown = _crowns(canvas.relief, (y, x), (radius, radius * rng.uniform(1.3, 1.9, y.size)))
     leafy, leaves = crown >= 0, _noise(rng, use.shape, 1.6)[crown >= 0]

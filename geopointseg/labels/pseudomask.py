@@ -205,6 +205,8 @@ def mask(
         conflicts=sum(r.conflicts for r in each),
     )
     if not sum(report.pixels):
+        for file in report.files:
+            file.unlink()
         raise GeoPointSegError(
             f"expected labelled pixels, got none from {len(loaded.used('train'))} training points: every one lies outside "
             "the rasters or in a superpixel with another class; try a smaller --size"
@@ -214,9 +216,10 @@ def mask(
 
 def _regions(raster: Raster, statistics: Statistics, window: Window, *, method: Method, size: int) -> NDArray[np.int32]:
     """Superpixels of a window, cut with a halo around it and numbered afresh within it."""
-    image = scaled(read(raster, window.grown(HALO)), statistics)
-    whole = superpixels(image, method=method, size=size)
-    return whole[HALO : HALO + window.height, HALO : HALO + window.width]
+    seen = window.grown(HALO).within(*raster.grid.shape)
+    whole = superpixels(scaled(read(raster, seen), statistics), method=method, size=size)
+    top, left = window.row - seen.row, window.col - seen.col
+    return whole[top : top + window.height, left : left + window.width]
 
 
 def _burn(areas: gpd.GeoDataFrame, raster: Raster, window: Window) -> NDArray[np.bool_]:

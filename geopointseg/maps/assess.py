@@ -15,9 +15,9 @@ from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.labels.points import Points, load_points, locate
-from geopointseg.raster import find_rasters, open_raster, raster_classes, read_labels
+from geopointseg.raster import find_rasters, open_raster, raster_classes, read_labels, reading
 
-__all__ = ["Assessment", "against_points", "against_truth", "assess", "pair_truth"]
+__all__ = ["Assessment", "against_points", "against_truth", "assess", "pair_truth", "to_ids"]
 
 TILE = 2048
 
@@ -70,7 +70,7 @@ def against_points(maps: Sequence[Path], points: Points, split: str | None = "te
         points: Checked points; classes are matched by name.
         split: Use only this split, or all used points.
     """
-    classes = raster_classes(maps[0])
+    classes = _shared_classes(maps)
     frame = points.used(split)
     id_of = {name: i for i, name in enumerate(classes.names)}
     ids = frame["class_name"].map(id_of).fillna(UNLABELLED).to_numpy(np.int64)
@@ -99,7 +99,7 @@ def against_truth(maps: Sequence[Path], truth: Sequence[Path]) -> Assessment:
     Raises:
         GeoPointSegError: the grids differ, or the truth holds no class of the map.
     """
-    classes = raster_classes(maps[0])
+    classes = _shared_classes(maps)
     matrix, unmapped = np.zeros((len(classes),) * 2, np.int64), 0
     for map_path, truth_path in zip(maps, truth, strict=True):
         grid = open_raster(map_path).grid
@@ -109,9 +109,10 @@ def against_truth(maps: Sequence[Path], truth: Sequence[Path]) -> Assessment:
                 f"expected truth on the map's grid, got {truth_path} {truth_grid.shape} for {map_path} {grid.shape}: "
                 "cut or warp it to the map first"
             )
-        id_of = _ids_of_truth(truth_path, classes)
         for window in grid.tiles(TILE):
-            true, predicted = id_of[read_labels(truth_path, window)], read_labels(map_path, window)
+            with reading(truth_path, window) as source:
+                true = to_ids(source.read(1, window=window.to_rasterio()), truth_path, classes)
+            predicted = read_labels(map_path, window)
             matrix += confusion_matrix(true, predicted, len(classes))
             unmapped += int(((true != UNLABELLED) & (predicted == UNLABELLED)).sum())
     if not matrix.sum() and not unmapped:
@@ -172,15 +173,38 @@ def pair_truth(maps: Sequence[Path], truth: Sequence[Path]) -> list[Path]:
     return list(truth)
 
 
-def _ids_of_truth(path: Path, classes: Classes) -> NDArray[np.uint8]:
-    """Look-up table from the values of a truth raster to class ids, 255 for what is no class."""
+def to_ids(values: NDArray[np.generic], path: Path, classes: Classes) -> NDArray[np.uint8]:
+    """Class ids of the values of a class raster.
+
+    Args:
+        values: Read from `path`, of any number type.
+        path: A class raster with the names of its classes, or a plain one, whose values are the classes' codes.
+        classes: What the ids shall mean.
+
+    Returns:
+        Ids of the same shape, 255 for what is no class.
+    """
     try:
-        own = raster_classes(path)
-        code_of = dict(zip(own.names, range(len(own)), strict=True))
-    except GeoPointSegError:  # plain truth without names: its values are the classes' codes
-        code_of = dict(zip(classes.names, classes.codes, strict=True))
-    table = np.full(256, UNLABELLED, np.uint8)
-    for i, name in enumerate(classes.names):
-        if 0 <= code_of.get(name, -1) < UNLABELLED:
-            table[code_of[name]] = i
-    return table
+        own = raster_classes(path).names
+        codes = np.array([own.index(name) if name in own else UNLABELLED for name in classes.names])
+    except GeoPointSegError:
+        codes = np.array(classes.codes)
+    order = codes.argsort()
+    nearest = order[np.searchsorted(codes, values, sorter=order).clip(max=len(codes) - 1)]
+    return np.where((codes[nearest] == values) & (values != UNLABELLED), nearest, UNLABELLED).astype(np.uint8)
+
+
+def _shared_classes(maps: Sequence[Path]) -> Classes:
+    """The classes of the maps.
+
+    Raises:
+        GeoPointSegError: they differ.
+    """
+    classes = raster_classes(maps[0])
+    for path in maps[1:]:
+        if (own := raster_classes(path)).names != classes.names:
+            raise GeoPointSegError(
+                f"expected maps of the classes {', '.join(classes.names)}, got {', '.join(own.names)} in {path}: "
+                "assess them apart"
+            )
+    return classes

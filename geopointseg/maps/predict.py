@@ -80,24 +80,19 @@ def predict(
         The files written: for each raster the map, its .aux.xml and its .qml.
 
     Raises:
-        GeoPointSegError: wrong window, or a raster the model was not made for.
+        GeoPointSegError: wrong window, a raster the model was not made for, or a map that would replace another file.
     """
-    if window % 32 or not 0 <= overlap < window // 2:
+    if window % 32 or not 0 <= overlap < window // 2 or batch_size < 1:
         raise GeoPointSegError(
-            f"expected a window that is a multiple of 32 and an overlap below half of it, got {window} and {overlap}"
+            "expected a window that is a multiple of 32, an overlap below half of it and at least 1 window in a batch, "
+            f"got {window}, {overlap} and {batch_size}"
         )
     task = load_model(model)
     card = task.hparams["card"]
     given = card["nodata"] if nodata is None else nodata
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
     opened = [_fitting(raster, card) for raster in opened]
-    single = out.suffix.lower() in (".tif", ".tiff")
-    if single and len(opened) > 1:
-        raise GeoPointSegError(f"expected a folder as --out for {len(opened)} rasters, got {out}")
-    targets = [out if single else new_folder(out) / f"{raster.path.stem}.tif" for raster in opened]
-    for target in targets:
-        if target.exists() and not overwrite:
-            raise GeoPointSegError(f"expected a new file, got the existing {target}: add --overwrite")
+    targets = _targets(out, opened, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     tags = {"SOFTWARE": f"geopointseg {__version__}", "MODEL": model.name}
@@ -105,6 +100,29 @@ def predict(
         windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
         files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
     return tuple(files)
+
+
+def _targets(out: Path, rasters: Sequence[Raster], overwrite: bool) -> list[Path]:
+    """Where the map of each raster goes.
+
+    Raises:
+        GeoPointSegError: several maps in one file, or a map in place of a raster or of an existing file.
+    """
+    single = out.suffix.lower() in (".tif", ".tiff")
+    if single and len(rasters) > 1:
+        raise GeoPointSegError(f"expected a folder as --out for {len(rasters)} rasters, got {out}")
+    targets = [out if single else new_folder(out) / f"{raster.path.stem}.tif" for raster in rasters]
+    sources = {raster.path.resolve() for raster in rasters}
+    for number, target in enumerate(targets):
+        if target in targets[:number]:
+            raise GeoPointSegError(
+                f"expected rasters of different names, got {target.stem} more than once: rename one of them"
+            )
+        if target.resolve() in sources:
+            raise GeoPointSegError(f"expected a new file, got the raster {target} itself: choose another --out")
+        if target.exists() and not overwrite:
+            raise GeoPointSegError(f"expected a new file, got the existing {target}: add --overwrite")
+    return targets
 
 
 def classify(
@@ -205,9 +223,9 @@ def _check_pixel_size(grid: Grid, card: dict[str, Any]) -> None:
     """Refuse a scale the model has never seen; degrees and metres are not compared."""
     if grid.crs.is_geographic != card["geographic"]:
         return
-    ratio = grid.pixel_size[0] / card["pixel_size"][0]
-    if not 0.5 <= ratio <= 2:
+    wanted = card["pixel_size"]
+    if not all(0.5 <= own / side <= 2 for own, side in zip(grid.pixel_size, wanted, strict=True)):
         raise GeoPointSegError(
-            f"expected pixels of about {card['pixel_size'][0]:g} as in training, got {grid.pixel_size[0]:g}: "
-            f"resample with 'gdalwarp -tr {card['pixel_size'][1]:g} {card['pixel_size'][0]:g}'"
+            f"expected pixels of about {wanted[0]:g} x {wanted[1]:g} as in training, got {grid.pixel_size[0]:g} x "
+            f"{grid.pixel_size[1]:g}: resample with 'gdalwarp -tr {wanted[1]:g} {wanted[0]:g}'"
         )

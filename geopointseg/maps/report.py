@@ -12,13 +12,14 @@ import rasterio
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.files import replacing
 from geopointseg.labels.points import Points, locate
 from geopointseg.labels.superpixels import scaled
-from geopointseg.maps.assess import Assessment
+from geopointseg.maps.assess import Assessment, to_ids
 from geopointseg.raster import Raster, Statistics, decimated
 
 __all__ = ["draw_confusion", "draw_curves", "draw_overview", "write_page"]
@@ -190,11 +191,11 @@ def _label_picture(file: Path, classes: Classes) -> NDArray[np.uint8]:
     """(height, width, 4) preview of a class raster, unlabelled pixels light grey."""
     with rasterio.open(file) as source:
         step = max(1, -(-max(source.shape) // PREVIEW))
-        ids = source.read(1, out_shape=(-(-source.height // step), -(-source.width // step)))
+        values = source.read(1, out_shape=(-(-source.height // step), -(-source.width // step)))
     table = np.full((256, 4), (238, 238, 238, 255), np.uint8)
     table[: len(classes)] = [(*rgb, 255) for rgb in classes.rgb()]
     table[UNLABELLED] = (238, 238, 238, 255)
-    picture: NDArray[np.uint8] = table[ids]
+    picture: NDArray[np.uint8] = table[to_ids(values, file, classes)]
     return picture
 
 
@@ -217,6 +218,8 @@ def _extent(raster: Raster) -> tuple[float, float, float, float]:
 
 def _save(figure: Figure, path: Path) -> Path:
     """Write the picture, with the same bytes for the same picture."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a class may be called "$x"
     with mpl.rc_context({"savefig.dpi": 110}), replacing(path, overwrite=True) as partial:
         figure.savefig(partial, metadata={"Software": None})
     return path

@@ -106,6 +106,12 @@ def test_regions_of_felzenszwalb_are_not_smaller_than_half_the_size():
     assert areas[1:].min() >= 15
 
 
+@pytest.mark.parametrize("times", [4, 16])
+def test_the_number_of_bands_alone_does_not_change_the_regions(times):
+    image = texture(3, 48, 48)
+    np.testing.assert_array_equal(superpixels(np.tile(image, (times, 1, 1)), size=40), superpixels(image, size=40))
+
+
 @methods
 def test_the_same_image_is_cut_the_same_way(method):
     image = texture(3, 32, 32)
