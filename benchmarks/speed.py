@@ -22,7 +22,7 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.points import load_points
 from geopointseg.labels.pseudomask import write_mask
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.fit import precision
+from geopointseg.learning.infer import precision
 from geopointseg.learning.losses import masked_cross_entropy
 from geopointseg.learning.task import PointSegmentationTask, SemanticSegmentationTask
 from geopointseg.maps.predict import classify

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from geopointseg.errors import GeoPointSegError
+
 __all__ = ["CLASS_NAMES", "draw_scene"]
 
 CLASS_NAMES = ("building", "road", "woodland", "grass", "bare soil", "water")
@@ -71,12 +73,12 @@ def draw_scene(
         Image (bands, height, width) in `dtype`, and truth (height, width) uint8 with ids of CLASS_NAMES.
 
     Raises:
-        ValueError: A size, number of bands or dtype is not one of those above.
+        GeoPointSegError: a size, number of bands or dtype is not one of those above.
     """
     if min(height, width) < 128:
-        raise ValueError(f"expected height and width of at least 128 pixels, got {height} x {width}")
+        raise GeoPointSegError(f"expected height and width of at least 128 pixels, got {height} x {width}")
     if bands not in (3, 4) or dtype not in ("uint8", "uint16"):
-        raise ValueError(f"expected 3 or 4 bands of uint8 or uint16, got {bands} of {dtype}")
+        raise GeoPointSegError(f"expected 3 or 4 bands of uint8 or uint16, got {bands} of {dtype}")
     rng = np.random.default_rng(seed)
     streets = _streets(rng, (height, width))
     # A knight's move from block to block keeps every use near everywhere.

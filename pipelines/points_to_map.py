@@ -19,7 +19,8 @@ from geopointseg.labels.points import CheckReport, check
 from geopointseg.labels.pseudomask import MaskReport, mask
 from geopointseg.labels.superpixels import Method
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.fit import Precision, fit, trainer_options
+from geopointseg.learning.fit import fit, trainer_options
+from geopointseg.learning.infer import Precision
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
 from geopointseg.maps.predict import predict
@@ -63,8 +64,9 @@ def run(
     crs: str | None = None,
     nodata: float | None = None,
     method: Method = "felzenszwalb",
-    size: int = 100,
+    size: int = 50,
     held_out: float = 0.2,
+    chip: int = 128,
     steps: int = 600,
     minutes: float | None = None,
     precision: Precision = "auto",
@@ -85,6 +87,7 @@ def run(
         method: Superpixel algorithm.
         size: Superpixel size: mean area in pixels (slic) or scale (felzenszwalb); larger labels more, less surely.
         held_out: Share of the points kept aside for assessment, by spatial block.
+        chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
         steps: Training steps.
         minutes: End training after this time if the steps are not done before.
         precision: Number format of training.
@@ -97,9 +100,8 @@ def run(
     Raises:
         GeoPointSegError: the input is not what the work needs.
     """
-    if out.exists() and any(out.iterdir()) and not overwrite:
+    if any(new_folder(out).iterdir()) and not overwrite:
         raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
-    new_folder(out)
 
     checked = check(
         raster,
@@ -123,7 +125,9 @@ def run(
         nodata=nodata,
         overwrite=overwrite,
     )
-    data = PointDataModule(raster, out / "masks", out / "points.gpkg", steps=steps, crs=crs, nodata=nodata, seed=seed)
+    data = PointDataModule(
+        raster, out / "masks", out / "points.gpkg", chip=chip, steps=steps, crs=crs, nodata=nodata, seed=seed
+    )
     lightning.seed_everything(seed, verbose=False)
     task = PointSegmentationTask(data.card, steps=steps, minutes=minutes)
     trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
@@ -187,7 +191,7 @@ def _list(names: list[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 400, overwrite: bool = False) -> RunReport:
+def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite: bool = False) -> RunReport:
     """The whole job on a synthetic scene: points on its western half, dense truth on its eastern half.
 
     Args:
@@ -205,7 +209,7 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 400, overwrite
     middle = (west + east) / 2
     draw(
         [str(scene.truth)],
-        per_class=60,
+        per_class=100,
         out=clicks,
         bounds=(west, south, middle, north),
         seed=seed,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.ensemble import RandomForestClassifier
 
+from geopointseg.errors import GeoPointSegError
 from geopointseg.synthetic import CLASS_NAMES, draw_scene
 
 
@@ -74,7 +75,7 @@ def test_near_infrared_is_bright_on_plants_and_black_on_water() -> None:
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(GeoPointSegError, match=message):
         draw_scene(**arguments)
 
 

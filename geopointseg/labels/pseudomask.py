@@ -108,7 +108,7 @@ def write_mask(
     folder: Path,
     *,
     method: Method = "felzenszwalb",
-    size: int = 100,
+    size: int = 50,
     conflict: Conflict = "unlabelled",
     overwrite: bool = False,
 ) -> MaskReport:
@@ -127,6 +127,8 @@ def write_mask(
     pixels, kept, lost = np.zeros(len(points.classes), np.int64), 0, 0
 
     mask_path, weights_path = mask_paths(folder, raster)
+    if mask_path.resolve() == raster.path.resolve():
+        raise GeoPointSegError(f"expected a folder of its own for the masks, got that of {raster.path}: choose another")
     with (
         creating(mask_path, raster.grid, nodata=UNLABELLED, overwrite=overwrite) as labels_file,
         creating(weights_path, raster.grid, dtype="float32", nodata=0, overwrite=overwrite) as weights_file,
@@ -160,7 +162,7 @@ def mask(
     points: Path,
     out: Path = Path("masks"),
     method: Method = "felzenszwalb",
-    size: int = 100,
+    size: int = 50,
     conflict: Conflict = "unlabelled",
     crs: str | None = None,
     nodata: float | None = None,

@@ -36,7 +36,7 @@ def scaled(pixels: NDArray[np.float32], statistics: Statistics) -> NDArray[np.fl
     return np.clip(stretched, 0, 1)
 
 
-def superpixels(image: NDArray[np.float32], *, method: Method = "felzenszwalb", size: int = 100) -> NDArray[np.int32]:
+def superpixels(image: NDArray[np.float32], *, method: Method = "felzenszwalb", size: int = 50) -> NDArray[np.int32]:
     """Cut an image into superpixels.
 
     `felzenszwalb` (Felzenszwalb and Huttenlocher, IJCV 2004) adapts to the content: large regions on even ground,

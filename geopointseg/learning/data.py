@@ -232,7 +232,7 @@ class PointDataModule(GeoDataModule):
         rasters: list[str],
         masks: Path,
         points: Path,
-        chip: int = 256,
+        chip: int = 128,
         batch_size: int = 8,
         steps: int = 600,
         crs: str | None = None,
@@ -267,7 +267,7 @@ class PointDataModule(GeoDataModule):
         self.turn = K.AugmentationSequential(
             K.RandomHorizontalFlip(p=0.5),
             K.RandomVerticalFlip(p=0.5),
-            K.RandomRotation90((0, 3), p=1.0),
+            K.RandomRotation90((0, 3), resample="nearest", p=1.0),  # bilinear would shift values and spread NaN
             data_keys=None,
             keepdim=True,
         )

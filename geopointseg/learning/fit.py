@@ -3,39 +3,26 @@
 import logging
 import sys
 import warnings
+from argparse import ArgumentError
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.infer import Precision, precision
+from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
-__all__ = ["fit", "precision", "train", "trainer_options"]
-
-Precision = Literal["auto", "32-true", "bf16-mixed"]
-
-
-def precision(wanted: Precision = "auto") -> Literal["32-true", "bf16-mixed"]:
-    """The number format to train and predict in: bfloat16 where the processor computes in it, else float32.
-
-    On a CPU with AVX-512 BF16 or AMX a training step of the default network is several times faster in bfloat16 (see
-    benchmarks/results); on one without, it is emulated and slower.
-    """
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    # torch has no public question for this yet
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if fast else "32-true"
+__all__ = ["fit", "train", "trainer_options"]
 
 
 def trainer_options(
@@ -56,7 +43,7 @@ def trainer_options(
         "precision": precision(wanted),
         "devices": 1,
         "num_sanity_val_steps": 0,
-        "log_every_n_steps": 10,
+        "log_every_n_steps": min(10, steps),
         "gradient_clip_val": 1.0,
         "enable_checkpointing": False,
         "enable_model_summary": False,
@@ -73,7 +60,7 @@ def fit(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Train, and save the last weights as `model.ckpt`.
+    """Train, learn from the rasters how common the classes are, and save the last weights as `model.ckpt`.
 
     Raises:
         GeoPointSegError: the checkpoint exists and `overwrite` is false.
@@ -84,9 +71,12 @@ def fit(
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
-            trainer.fit(task, data)
-        if trainer.interrupted:  # Lightning swallows Ctrl-C
-            raise KeyboardInterrupt
+            try:
+                trainer.fit(task, data)
+            except SystemExit:  # what Lightning makes of Ctrl-C
+                raise KeyboardInterrupt from None
+        task.eval()
+        task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
     return out / "model.ckpt"
 
@@ -100,18 +90,23 @@ def train(arguments: list[str]) -> Path:
     Returns:
         The checkpoint.
     """
-    parsed = _CommandLine(
-        PointSegmentationTask,
-        PointDataModule,
-        args=arguments,
-        run=False,
-        save_config_callback=None,
-        seed_everything_default=0,
-        trainer_defaults={
-            k: v for k, v in trainer_options(Path(), steps=1).items() if k not in ("max_steps", "logger")
-        },
-        parser_kwargs={"prog": "geopointseg train"},
-    )
+    defaults = trainer_options(Path(), steps=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")  # that is how we call it
+        warnings.filterwarnings("ignore", message="(?s).*(Jsonargparse|was deprecated in v4)")  # within Lightning 2.6
+        try:
+            parsed = _CommandLine(
+                PointSegmentationTask,
+                PointDataModule,
+                args=arguments,
+                run=False,
+                save_config_callback=None,
+                seed_everything_default=0,
+                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "logger")},
+                parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
+            )
+        except ArgumentError as error:
+            raise GeoPointSegError(f"{error}: see 'geopointseg train --help'") from error
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
     trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]

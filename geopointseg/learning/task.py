@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from geopointseg.classes import UNLABELLED, Classes
@@ -31,6 +32,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     band_mean: Tensor
     band_std: Tensor
+    log_priors: Tensor
 
     def __init__(
         self,
@@ -68,10 +70,14 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     def configure_models(self) -> None:
         """Build the model and the buffers that normalise its input."""
+        card = self.hparams["card"]  # LightningCLI records our arguments alone, and TorchGeo looks for its own
+        own = {"in_channels": len(card["bands"]), "num_classes": len(card["classes"]), "num_filters": 3}
+        self.hparams.update(own | {"freeze_backbone": False, "freeze_decoder": False})
         super().configure_models()
         for name in ("mean", "std"):
-            values = torch.tensor(self.hparams["card"][name], dtype=torch.float32)
+            values = torch.tensor(card[name], dtype=torch.float32)
             self.register_buffer(f"band_{name}", values[None, :, None, None])
+        self.register_buffer("log_priors", torch.zeros(1, len(card["classes"]), 1, 1))
         self.to(memory_format=torch.channels_last)
 
     def configure_losses(self) -> None:
@@ -93,7 +99,12 @@ class PointSegmentationTask(SemanticSegmentationTask):
         """
         x = torch.nan_to_num((x - self.band_mean) / self.band_std)  # a missing pixel looks like the mean
         logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))
-        return logits
+        return logits if self.training else logits + self.log_priors
+
+    def set_priors(self, shares: ArrayLike) -> None:
+        """Take the classes to be as common as `shares` (classes,) say, instead of equally common, in prediction."""
+        ratio = torch.as_tensor(np.asarray(shares) * len(self.classes), dtype=torch.float32)
+        self.log_priors.copy_(ratio.log()[None, :, None, None])
 
     def on_train_start(self) -> None:
         """Start the clock of the learning-rate schedule."""
@@ -104,6 +115,9 @@ class PointSegmentationTask(SemanticSegmentationTask):
         loss = masked_cross_entropy(self(batch["image"]), batch["mask"], batch["weight"])
         self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Do nothing: TorchGeo 0.10 would log training metrics, and there are none."""
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last epoch's counts."""

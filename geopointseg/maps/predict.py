@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from geopointseg import __version__
@@ -16,7 +15,7 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
 from geopointseg.grid import Grid, Window
-from geopointseg.learning.fit import precision
+from geopointseg.learning.infer import probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.write import write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
@@ -171,26 +170,6 @@ def _ids(band: NDArray[np.float32], raster: Raster, done: Window) -> Iterator[tu
         ids = torch.from_numpy(band[:, top : top + inside.height]).max(dim=0).indices.numpy().astype(np.uint8)
         ids[~valid(read(raster, inside))] = UNLABELLED
         yield inside, ids
-
-
-@torch.inference_mode()
-def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence[Window]) -> NDArray[np.float32]:
-    """Class probabilities of windows: (windows, classes, height, width)."""
-    pixels = np.stack([_mirrored(raster, window) for window in windows])
-    x = torch.from_numpy(pixels).to(task.device)
-    number_format = torch.bfloat16 if precision() == "bf16-mixed" else torch.float32
-    with torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=number_format is torch.bfloat16):
-        logits: Tensor = task(x)
-    return logits.float().softmax(dim=1).cpu().numpy()
-
-
-def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
-    """A window's pixels; what lies beyond the raster mirrors what lies within."""
-    inside = window.within(*raster.grid.shape)
-    pixels = read(raster, inside)
-    top, left = inside.row - window.row, inside.col - window.col
-    bottom, right = window.height - top - inside.height, window.width - left - inside.width
-    return np.pad(pixels, ((0, 0), (top, bottom), (left, right)), mode="symmetric")
 
 
 def _taper(window: int, overlap: int) -> NDArray[np.float32]:

@@ -128,7 +128,7 @@ def test_the_image_is_not_changed():
 
 def test_felzenszwalb_is_the_default():
     image = texture(3, 32, 32)
-    np.testing.assert_array_equal(superpixels(image), superpixels(image, method="felzenszwalb", size=100))
+    np.testing.assert_array_equal(superpixels(image), superpixels(image, method="felzenszwalb", size=50))
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,10 @@ def chips(module):
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("raster", GRIDS.values(), ids=GRIDS)
-def test_chips_are_what_rasterio_reads(study, located, window_of, raster, workers):
+def test_chips_are_what_rasterio_reads(study, located, window_of, tmp_path, raster, workers):
     module = study({"a": located(80, 111)}, CLICKS, raster=raster, chip=32, steps=5, batch_size=4, num_workers=workers)
     module.setup("fit")
-    image, (mask, weight) = module.rasters[0].path, (module.masks / "a.tif", module.masks / "a_weights.tif")
+    image, (mask, weight) = module.rasters[0].path, (tmp_path / "masks" / "a.tif", tmp_path / "masks" / "a_weights.tif")
     places = set()
     for chip in chips(module):
         row, col = (int(chip["image"][band, 0, 0]) for band in (0, 1))
@@ -53,7 +53,7 @@ def test_chips_are_what_rasterio_reads(study, located, window_of, raster, worker
     assert len(places) > 10
 
 
-def test_every_pixel_of_a_grid_can_be_asked_for(study, located, window_of):
+def test_every_pixel_of_a_grid_can_be_asked_for(study, located, window_of, tmp_path):
     for name, raster in GRIDS.items():
         module = study({name.split()[0]: located(40, 50)}, [(0, 0, 0, "train")], raster=raster, chip=32)
         module.setup("fit")
@@ -65,7 +65,7 @@ def test_every_pixel_of_a_grid_can_be_asked_for(study, located, window_of):
                 r, c = (int(sample["image"][band, 0, 0]) for band in (0, 1))
                 np.testing.assert_array_equal(sample["image"], window_of(module.rasters[0].path, r, c, 32, 32))
                 np.testing.assert_array_equal(
-                    sample["mask"], window_of(module.masks / f"{name.split()[0]}.tif", r, c, 32, 32)[0]
+                    sample["mask"], window_of(tmp_path / "masks" / f"{name.split()[0]}.tif", r, c, 32, 32)[0]
                 )
 
 

@@ -49,7 +49,8 @@ def quarters(study):
     mask, weight = np.full(QUARTERS.shape, 255, np.uint8), np.zeros(QUARTERS.shape, np.float32)
     train = [(10, 10, 0), (12, 50, 1), (50, 12, 2), (52, 53, 3)]
     for row, col, c in train:
-        mask[row, col], weight[row, col] = c, 1
+        region = np.s_[row - 6 : row + 6, col - 6 : col + 6]  # what its superpixel might be
+        mask[region], weight[region] = c, 1 / 144
     test = [(20, 20, 0), (20, 44, 1), (44, 20, 2), (44, 44, 3)]
     clicks = [*((*one, "train") for one in train), *((*one, "test") for one in test)]
 
@@ -62,6 +63,7 @@ def quarters(study):
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),
 ]
 
 
@@ -190,12 +192,15 @@ def test_four_points_are_enough_for_four_fields(quarters):
     task, run = build(module.card, steps=40), trainer(40)
     run.fit(task, module)
     assert run.callback_metrics["train_loss"] < 0.1
-    image = module.val_dataset[next(iter(module.val_sampler))]["image"][None]
+    sample = module.val_dataset[next(iter(module.val_sampler))]
     with torch.inference_mode():
-        found = task.eval()(image).argmax(dim=1)[0].numpy()
-    assert (found == QUARTERS).mean() > 0.95
+        found = task.eval()(sample["image"][None]).argmax(dim=1)[0].numpy()
+    regions = [np.s_[row - 6 : row + 6, col - 6 : col + 6] for row, col in ((10, 10), (12, 50), (50, 12), (52, 53))]
+    assert [np.unique(found[region]).tolist() for region in regions] == [[0], [1], [2], [3]]
+    assert (found == QUARTERS).mean() > 0.7  # what no point labelled; by chance 0.25
     run.validate(task, module, verbose=False)
-    assert np.array_equal(task.confusion, np.eye(4))
+    held_out = sample["mask"] != 255
+    assert task.confusion.trace() == (found[held_out] == QUARTERS[held_out]).sum()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A model that copies its input gives the raster back, however it is cut; a raster the model was not made for is refused."""
 
 import tracemalloc
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def noise(height, width, seed=0):
 
 def assembled(task, raster, **options):
     """The whole map, each pixel of which must come exactly once."""
-    ids, visits = (np.zeros(raster.grid.shape, np.uint8) for _ in range(2))
+    ids, visits = np.zeros((2, *raster.grid.shape), np.uint8)
     for window, part in classify(task, raster, **options):
         assert part.shape == (window.height, window.width)
         assert part.dtype == np.uint8
@@ -51,7 +52,7 @@ def test_so_it_does_with_the_windows_of_the_default(raster_file, copyist, overla
     np.testing.assert_array_equal(found, truth)
 
 
-@pytest.mark.parametrize("strip", [1, 17, 64, 100])
+@pytest.mark.parametrize("strip", [23, 64, 100])
 def test_strips_of_columns_do_not_show(raster_file, classes, monkeypatch, strip):
     raster = open_raster(raster_file(noise(70, 190)))
     whole = assembled(Blur(classes), raster, window=64, overlap=16)
@@ -170,12 +171,21 @@ def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch)
     small, tall, wide = (open_raster(raster_file(noise(*shape))) for shape in ((512, 512), (4096, 512), (512, 4096)))
     peak(copyist, small)  # whatever is only made once
     bound = 1.1 * peak(copyist, small)
-    assert 512 * 128 * 5 * 4 < bound  # the open band is in it: what is measured is what matters
+    assert bound > 512 * 128 * 5 * 4  # the open band is in it: what is measured is what matters
     assert peak(copyist, tall) < bound
     assert peak(copyist, wide) < bound
 
 
 # from file to file
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch):
+    """Building the network takes longer than all the rest; `load_model` itself is tested below."""
+    monkeypatch.setattr(module, "load_model", LOADED)
+
+
+LOADED = cache(load_model)
 
 
 @pytest.fixture
@@ -227,10 +237,14 @@ WRONG = {
     "fine": (
         np.ones((2, 40, 40), np.uint8),
         {"pixel": (4.0, 4.0)},
-        "expected pixels of about 10 .*, got 4: .*gdalwarp",
+        "expected pixels of about 10 .*, got 4 x 4: .*gdalwarp -tr 10 10",
     ),
-    "coarse": (np.ones((2, 40, 40), np.uint8), {"pixel": (21.0, 21.0)}, "expected pixels of about 10 .*, got 21"),
-    "one side": (np.ones((2, 40, 40), np.uint8), {"pixel": (10.0, 40.0)}, "expected pixels of about 10 .*, got .*40"),
+    "coarse": (np.ones((2, 40, 40), np.uint8), {"pixel": (21.0, 21.0)}, "expected pixels of about 10 .*, got 21 x 21"),
+    "one side": (
+        np.ones((2, 40, 40), np.uint8),
+        {"pixel": (10.0, 40.0)},
+        "expected pixels of about 10 .*, got 10 x 40",
+    ),
     "no CRS": (np.ones((2, 40, 40), np.uint8), {"crs": None}, "without one: add --crs"),
 }
 
@@ -245,17 +259,18 @@ def test_a_raster_the_model_was_not_made_for_is_refused(checkpoint, raster_file,
 @pytest.mark.parametrize("pixel", [5.0, 20.0])
 def test_half_and_twice_the_pixel_size_will_do(checkpoint, raster_file, tmp_path, pixel):
     path = raster_file(np.full((2, 40, 40), 99, np.uint8), pixel=(pixel, pixel))
-    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64)[0].exists()
+    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64, overlap=0)[0].exists()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 100}, "expected a window that is a multiple of 32 .*, got 100 and 64"),
+        ({"window": 100}, "expected a window that is a multiple of 32, .*, got 100, 64 and 4"),
         ({"window": 0}, "multiple of 32"),
         ({"window": 64, "overlap": 32}, "overlap below half of it"),
         ({"overlap": -1}, "overlap below half of it"),
-        ({"batch_size": 0}, "batch"),
+        ({"batch_size": 0}, "at least 1 window in a batch, got 512, 64 and 0"),
+        ({"batch_size": -1}, "at least 1 window in a batch"),
     ],
     ids=str,
 )
@@ -266,7 +281,7 @@ def test_windows_that_cannot_work_are_refused(checkpoint, scene, tmp_path, optio
 
 def test_several_rasters_do_not_fit_one_file(checkpoint, scene, raster_file, tmp_path):
     other = raster_file(np.ones((2, 40, 40), np.uint8), "other.tif")
-    with pytest.raises(GeoPointSegError, match="expected a folder as --out for 2 rasters, got .*map.tif"):
+    with pytest.raises(GeoPointSegError, match=r"expected a folder as --out for 2 rasters, got .*map\.tif"):
         predict(checkpoint, [str(scene), str(other)], out=tmp_path / "map.tif")
 
 

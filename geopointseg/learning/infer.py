@@ -1,0 +1,61 @@
+"""From pixels to class probabilities."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geopointseg.grid import Window
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.raster import Raster, read
+
+__all__ = ["Precision", "precision", "probabilities"]
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+def precision(wanted: Precision = "auto") -> Literal["32-true", "bf16-mixed"]:
+    """The number format to train and predict in: bfloat16 where the processor computes in it, else float32.
+
+    On a CPU with AVX-512 BF16 or AMX a training step of the default network is several times faster in bfloat16 (see
+    benchmarks/results); on one without, it is emulated and slower.
+    """
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    # torch has no public question for this yet
+    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+@torch.inference_mode()
+def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence[Window]) -> NDArray[np.float32]:
+    """Class probabilities of windows, which may reach beyond the raster: there its image is mirrored.
+
+    Args:
+        task: In evaluation mode.
+        raster: With the bands of the task's card.
+        windows: All of one size, whose sides are multiples of 32.
+
+    Returns:
+        (windows, classes, height, width).
+    """
+    pixels = np.stack([_mirrored(raster, window) for window in windows])
+    x = torch.from_numpy(pixels).to(task.device)
+    with torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision() == "bf16-mixed"):
+        logits: Tensor = task(x)
+    found: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
+    return found
+
+
+def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
+    """A window's pixels; what lies beyond the raster mirrors what lies within."""
+    inside = window.within(*raster.grid.shape)
+    pixels = read(raster, inside)
+    top, left = inside.row - window.row, inside.col - window.col
+    bottom, right = window.height - top - inside.height, window.width - left - inside.width
+    return np.pad(pixels, ((0, 0), (top, bottom), (left, right)), mode="symmetric")

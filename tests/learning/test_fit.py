@@ -1,0 +1,167 @@
+"""`geopointseg train` makes a checkpoint and a log from a YAML file, ends in time, and replaces nothing unasked."""
+
+import logging
+import signal
+import time
+
+import lightning
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from geopointseg.cli import main
+from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.fit import fit, precision, trainer_options
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.predict import load_model
+
+QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((40, 50), np.uint8))
+CLICKS = [
+    *[(10, 10, 0, "train"), (10, 80, 1, "train"), (70, 10, 2, "train"), (70, 80, 3, "train")],
+    *[(30, 30, 0, "test"), (30, 60, 1, "test"), (60, 30, 2, "test"), (60, 60, 3, "test")],
+]
+
+
+@pytest.fixture
+def small(study):
+    """A module of 80 x 100 pixels in four fields."""
+
+    def make(**options):
+        rng = np.random.default_rng(0)
+        image = np.stack([60 * QUARTERS, 200 - 60 * QUARTERS]) + rng.integers(20, size=(2, 80, 100))
+        mask = np.where(rng.random(QUARTERS.shape) < 0.1, QUARTERS, 255)
+        given = {"names": ("a", "b", "c", "d"), "chip": 32, "batch_size": 2} | options
+        return study({"a": (image.astype(np.uint8), mask, (mask != 255).astype(np.float32))}, CLICKS, **given)
+
+    return make
+
+
+@pytest.fixture
+def config(small, tmp_path):
+    """A YAML file as a user would write it."""
+    small()
+    keys = {
+        "out": str(tmp_path / "result"),
+        "data": {
+            "rasters": [str(tmp_path / "images" / "a.tif")],
+            "masks": str(tmp_path / "masks"),
+            "points": str(tmp_path / "points.gpkg"),
+            "chip": 32,
+            "batch_size": 2,
+            "steps": 12,
+        },
+        "model": {"model": "unet", "backbone": "resnet18"},
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(keys))
+    return path
+
+
+@pytest.mark.slow
+def test_train_writes_a_checkpoint_and_a_log(config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["geopointseg", "train", "--config", str(config)])  # as from a shell
+    assert main(["train", "--config", str(config)]) == 0
+    out, err = capsys.readouterr()
+    made = tmp_path / "result"
+    assert out.endswith(f"wrote\n  {made / 'model.ckpt'}\nnext: geopointseg predict {made / 'model.ckpt'}\n")
+    assert err == ""
+    assert sorted(path.name for path in made.iterdir()) == ["log", "model.ckpt"]
+    log = pd.read_csv(made / "log" / "metrics.csv")
+    assert {"step", "train_loss", "val_loss", "val_oa", "val_miou"} <= set(log.columns)
+    assert torch.load(made / "model.ckpt", weights_only=True)["global_step"] == 12
+    assert load_model(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
+
+
+@pytest.mark.slow
+def test_an_option_overrides_the_file(config, tmp_path):
+    assert main(["train", "--config", str(config), "--data.steps", "3", "--out", str(tmp_path / "other")]) == 0
+    assert torch.load(tmp_path / "other" / "model.ckpt", weights_only=True)["global_step"] == 3
+    assert not (tmp_path / "result").exists()
+
+
+@pytest.mark.slow
+def test_an_existing_checkpoint_is_kept_without_overwrite(config, tmp_path, capsys):
+    old = tmp_path / "result" / "model.ckpt"
+    old.parent.mkdir()
+    old.write_text("old")
+    assert main(["train", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "expected a new file, got the existing" in err
+    assert old.read_text() == "old"
+    assert main(["train", "--config", str(config), "--overwrite", "true"]) == 0
+    assert load_model(old)
+
+
+def test_what_the_data_lack_is_said_in_one_line(config, tmp_path, capsys):
+    (tmp_path / "masks" / "a.tif").unlink()
+    assert main(["train", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "run 'geopointseg mask' first" in err
+    assert not (tmp_path / "result" / "model.ckpt").exists()
+
+
+@pytest.mark.parametrize("spoil", ["data: {chipp: 3}", "model: {backbone: [1]}", "nonsense: 1", "data: [", "out: {}"])
+def test_a_configuration_that_cannot_be_understood_is_refused_in_one_line(config, capsys, tmp_path, spoil):
+    config.write_text(spoil)
+    assert main(["train", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "see 'geopointseg train --help'" in err
+
+
+def small_fit(module, out, *, steps, overwrite=False, callbacks=(), **options):
+    """Train as the pipeline does, quietly."""
+    lightning.seed_everything(0, verbose=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    task = PointSegmentationTask(module.card, steps=steps, minutes=options.get("minutes"))
+    trainer = lightning.Trainer(**trainer_options(out, steps=steps, **options), callbacks=list(callbacks))
+    return trainer, fit(trainer, task, module, out, overwrite=overwrite)
+
+
+@pytest.mark.slow
+def test_minutes_end_training_early(small, tmp_path):
+    start = time.monotonic()
+    trainer, model = small_fit(small(steps=100_000), tmp_path / "result", steps=100_000, minutes=3 / 60)
+    assert time.monotonic() - start < 60
+    assert 0 < trainer.global_step < 100_000
+    assert model.exists()
+    assert trainer.optimizers[0].param_groups[0]["lr"] < 2e-4  # the schedule has come down with the clock
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_leaves_no_checkpoint(small, tmp_path, request):
+    before = signal.getsignal(signal.SIGINT)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))  # Lightning turns Ctrl-C off for good
+
+    class Impatient(lightning.Callback):
+        def on_train_batch_end(self, *_):
+            raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as ended:
+        small_fit(small(steps=4), tmp_path / "result", steps=4, callbacks=[Impatient()])
+    assert ended.type is KeyboardInterrupt
+    assert not [path.name for path in (tmp_path / "result").iterdir() if path.name != "log"]
+
+
+def test_the_checkpoint_is_refused_before_any_training(small, tmp_path):
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "model.ckpt").write_text("old")
+    with pytest.raises(GeoPointSegError, match="add --overwrite"):
+        fit(None, None, None, tmp_path / "result")
+
+
+@pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed"])
+def test_a_number_format_that_is_asked_for_is_taken(wanted):
+    assert precision(wanted) == wanted
+
+
+@pytest.mark.parametrize(("bf16", "amx", "expected"), [(0, 0, "32-true"), (1, 0, "bf16-mixed"), (0, 1, "bf16-mixed")])
+def test_bfloat16_is_chosen_where_the_processor_computes_in_it(monkeypatch, bf16, amx, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(bf16))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
+    assert precision() == expected

@@ -1,0 +1,162 @@
+"""A map is a COG that GDAL and QGIS show with names and colours, and it is there whole or not at all."""
+
+import json
+import shutil
+import subprocess
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from rio_cogeo import cog_validate
+
+from geopointseg.classes import Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Window
+from geopointseg.maps.write import write_map
+
+# in every square of 2 x 2 pixels three are woodland (4) and one is bare (0), the one that nearest would take
+CHECKS = np.tile(np.array([[0, 4], [4, 4]], np.uint8), (600, 550))
+
+
+@pytest.fixture
+def big(class_map):
+    """A map large enough for overviews: 1200 x 1100, half of it without data below."""
+    ids = CHECKS.copy()
+    ids[600:] = 255
+    ids[602:700, 100:200] = 2
+    return class_map(ids), ids
+
+
+def test_it_is_a_valid_cog(big):
+    path, _ = big
+    assert cog_validate(path, strict=True, quiet=True) == (True, [], [])
+    with rasterio.open(path) as source:
+        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert source.block_shapes == [(512, 512)]
+        assert source.overviews(1) == [2, 4]
+
+
+def test_its_pixels_are_the_ids(big, pixels):
+    path, ids = big
+    np.testing.assert_array_equal(pixels(path), ids)
+
+
+def test_its_overviews_are_by_mode(big):
+    path, ids = big
+    with rasterio.open(path, overview_level=0) as source:
+        half = source.read(1)
+    expected = ids[1::2, 1::2]  # three of four pixels
+    np.testing.assert_array_equal(half, expected)
+    with rasterio.open(path, overview_level=1) as source:
+        assert set(np.unique(source.read(1))) == {2, 4, 255}  # none between 0 and 4, as averaging would invent
+
+
+def test_it_says_what_it_is(big, classes, grid):
+    with rasterio.open(big[0]) as source:
+        assert source.driver == "GTiff"
+        assert source.dtypes == ("uint8",)
+        assert source.nodata == 255
+        assert (source.crs, source.transform, source.shape) == (
+            grid(1200, 1100).crs,
+            grid(1200, 1100).transform,
+            (1200, 1100),
+        )
+        assert source.tags()["AREA_OR_POINT"] == "Area"
+        assert source.tags()["CLASSES"] == classes.to_tag()
+        assert source.colorinterp == (ColorInterp.palette,)
+        palette = source.colormap(1)
+    assert [palette[i] for i in range(5)] == [(*rgb, 255) for rgb in classes.rgb()]
+    assert palette[0][3] == 255  # class 0 is opaque, not background
+    assert palette[255][3] == 0
+
+
+@pytest.mark.skipif(not shutil.which("gdalinfo"), reason="gdalinfo is not on PATH")
+def test_gdalinfo_shows_palette_names_nodata_and_crs(big, classes):
+    run = subprocess.run(["gdalinfo", "-json", big[0]], capture_output=True, text=True, check=True)
+    info = json.loads(run.stdout)
+    assert "UTM zone 33N" in info["coordinateSystem"]["wkt"]
+    assert info["geoTransform"] == [400_000, 10, 0, 5_800_000, 0, -10]
+    (band,) = info["bands"]
+    assert band["noDataValue"] == 255
+    assert band["colorInterpretation"] == "Palette"
+    assert band["colorTable"]["entries"][:5] == [[*rgb, 255] for rgb in classes.rgb()]
+    assert len(band["overviews"]) == 2
+    run = subprocess.run(["gdalinfo", big[0]], capture_output=True, text=True, check=True)
+    assert [f"{i}: {name}" for i, name in enumerate(classes.names)] == [
+        line.strip() for line in run.stdout.partition("Categories:")[2].splitlines()[1:6]
+    ]
+    assert "<GDALRasterAttributeTable" in run.stdout
+
+
+def test_the_files_beside_it_name_every_class_in_its_colour(class_map, classes):
+    path = class_map([[0, 4]])
+    style = ET.parse(path.with_suffix(".qml")).getroot()
+    entries = [dict(entry.attrib) for entry in style.iter("paletteEntry")]
+    assert entries == [
+        {"value": str(i), "color": color, "label": name, "alpha": "255"}
+        for i, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+    ]
+    table = ET.parse(path.with_name("map.tif.aux.xml")).getroot()
+    assert [node.text for node in table.iter("Category")] == list(classes.names)
+    rows = [[cell.text for cell in row] for row in table.iter("Row")]
+    expected = zip(classes.names, classes.codes, classes.rgb(), strict=True)
+    assert rows == [[str(i), name, str(code), *map(str, rgb)] for i, (name, code, rgb) in enumerate(expected)]
+
+
+def test_names_with_marks_of_xml_and_of_other_alphabets_survive(class_map, tmp_path):
+    own = Classes.of(["<b> & 'quoted'", "Gewässer", "논"])
+    path = class_map([[0, 1], [2, 255]], own=own)
+    style = ET.parse(path.with_suffix(".qml")).getroot()
+    assert [entry.get("label") for entry in style.iter("paletteEntry")] == list(own.names)
+    table = ET.parse(path.with_name("map.tif.aux.xml")).getroot()
+    assert [node.text for node in table.iter("Category")] == list(own.names)
+
+
+def test_windows_come_in_any_order_and_what_none_covers_is_nodata(tmp_path, grid, classes, pixels):
+    parts = [(Window(40, 10, 2, 3), np.full((2, 3), 4, np.uint8)), (Window(0, 0, 1, 2), np.zeros((1, 2), np.uint8))]
+    path, *_ = write_map(tmp_path / "map.tif", grid(50, 20), classes, parts)
+    expected = np.full((50, 20), 255)
+    expected[40:42, 10:13], expected[0, :2] = 4, 0
+    np.testing.assert_array_equal(pixels(path), expected)
+
+
+def test_more_tags_are_kept(tmp_path, grid, classes):
+    path, *_ = write_map(tmp_path / "map.tif", grid(4, 4), classes, [], tags={"MODEL": "m.ckpt"})
+    with rasterio.open(path) as source:
+        assert source.tags()["MODEL"] == "m.ckpt"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_halfway_leaves_nothing(tmp_path, grid, classes, error):
+    def windows():
+        yield Window(0, 0, 1, 2), np.zeros((1, 2), np.uint8)
+        raise error
+
+    with pytest.raises(error):
+        write_map(tmp_path / "new" / "map.tif", grid(50, 20), classes, windows())
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_failure_halfway_leaves_the_old_map_as_it_was(tmp_path, class_map, grid, classes):
+    class_map([[0, 4]])
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(before) == 3
+
+    def windows():
+        yield Window(0, 0, 1, 2), np.zeros((1, 2), np.uint8)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_map(tmp_path / "map.tif", grid(1, 2), classes, windows(), overwrite=True)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_existing_map_is_kept_unless_it_may_go(class_map, grid, classes, pixels):
+    path = class_map([[0, 4]])
+    with pytest.raises(GeoPointSegError, match=r"expected a new file, got the existing .*map\.tif: add --overwrite"):
+        write_map(path, grid(1, 1), classes, [])
+    assert pixels(path).tolist() == [[0, 4]]
+    write_map(path, grid(1, 1), classes, [], overwrite=True)
+    assert pixels(path).tolist() == [[255]]
