@@ -19,6 +19,7 @@ LIMIT = 254
 FAMILIAR = {
     "background": "#bdbdbd",
     "bare": "#c8a165",
+    "bare soil": "#c8a165",
     "building": "#d7301f",
     "car": "#ffd92f",
     "crop": "#e6c229",

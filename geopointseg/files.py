@@ -1,13 +1,15 @@
 """Outputs are all or nothing: written under a temporary name beside the target, then renamed."""
 
+import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["new_folder", "replacing", "sidecar"]
+__all__ = ["new_folder", "replacing", "sidecar", "write_json"]
 
 
 def new_folder(path: Path) -> Path:
@@ -51,6 +53,13 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         for leftover in path.parent.iterdir():
             if leftover.name.startswith(partial.name):  # GDAL may have left sidecars of its own
                 leftover.unlink()
+
+
+def write_json(path: Path, figures: Mapping[str, Any], *, overwrite: bool = True) -> Path:
+    """Write figures for programs."""
+    with replacing(path, overwrite=overwrite) as partial:
+        partial.write_text(json.dumps(figures, indent=1, ensure_ascii=False), encoding="utf-8")
+    return path
 
 
 def sidecar(path: Path, suffix: str) -> Path:

@@ -37,7 +37,7 @@ def layer_styles(classes: Classes) -> pd.DataFrame:
             "description": ["classes in their colours"],
             "owner": [""],
             "ui": [""],
-            "update_time": [pd.Timestamp(0)],  # fixed, so that the same points give the same file
+            "update_time": ["1970-01-01T00:00:00.000Z"],  # fixed, so that the same points give the same file
         }
     )
 

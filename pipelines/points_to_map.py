@@ -3,7 +3,6 @@
 `run` is the story; `demo` tells it on a synthetic scene, whose truth is known everywhere.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import lightning
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, replacing
+from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.draw import draw
 from geopointseg.labels.points import CheckReport, check
@@ -181,8 +180,7 @@ def _report(
     scores = out / "scores.json"
     written = (page, *files, scores, *checked.files, *masked.files, *pictures.values())
     report = RunReport(written, checked, masked, tuple(assessments))
-    with replacing(scores, overwrite=True) as partial:
-        partial.write_text(json.dumps(report.figures(), indent=1, ensure_ascii=False))
+    write_json(scores, report.figures())
     return report
 
 

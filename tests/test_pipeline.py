@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import raster_classes
 from geopointseg.scene import write_scene
@@ -63,6 +64,21 @@ def test_every_file_it_names_is_there_and_no_other(made):
     assert {name for name in there - names if not name.startswith("log/")} == set()
     assert "log/metrics.csv" in there
     assert report.files[0].name == "report.html"
+
+
+def test_the_steps_as_commands_give_the_same_map_and_scores(made, scene, tmp_path, capsys):
+    out, report = made
+    again = tmp_path / "again.tif"
+    assert main(["predict", str(out / "model.ckpt"), str(scene.image), "--out", str(again)]) == 0
+    np.testing.assert_array_equal(pixels(again), pixels(out / "map.tif"))
+    for basis, option in (
+        ("held-out points", ["--points", str(out / "points.gpkg")]),
+        ("dense truth", ["--truth", str(scene.truth)]),
+    ):
+        scores = tmp_path / f"{basis}.json"
+        assert main(["assess", str(again), *option, "--out", str(scores)]) == 0
+        assert str(scores) in capsys.readouterr().out
+        assert json.loads(scores.read_text()) == report.figures()["scores"][basis]
 
 
 def test_the_map_lies_on_the_rasters_grid(made, scene):

@@ -7,7 +7,6 @@ A checked layer has the user's own columns and CRS, and beside them:
 * `split`: for used points train, test (held out), or gap (too near to a held-out block to train on).
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from rasterio.warp import transform_bounds
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing, sidecar
+from geopointseg.files import replacing, write_json
 from geopointseg.labels.split import hold_out
 from geopointseg.qgis import layer_styles
 from geopointseg.raster import Raster, open_rasters, parse_crs, read, suspect_nodata, valid
@@ -239,10 +238,9 @@ def check(
     frame, blocks = hold_out(frame, opened[0].grid, share=held_out, seed=seed)
     checked = Points(frame, classes, blocks)
     notes = (*remarks, *more, *_split_remarks(checked))
-    report = CheckReport(checked, (out, sidecar(out, ".json")), notes)
+    report = CheckReport(checked, (out, out.with_name("check.json")), notes)
     write_points(checked, out, overwrite=overwrite)
-    with replacing(sidecar(out, ".json"), overwrite=True) as partial:
-        partial.write_text(json.dumps(report.figures(), indent=1, ensure_ascii=False))
+    write_json(out.with_name("check.json"), report.figures())
     return report
 
 

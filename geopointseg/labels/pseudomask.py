@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, sidecar
+from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.points import Points, load_points, locate
 from geopointseg.labels.superpixels import Method, scaled, superpixels
@@ -199,7 +199,7 @@ def mask(
         for raster in opened
     ]
     report = MaskReport(
-        files=tuple(file for r in each for file in r.files),
+        files=(*(file for r in each for file in r.files), out / "mask.json"),
         classes=loaded.classes,
         pixels=tuple(sum(column) for column in zip(*(r.pixels for r in each), strict=True)),
         total=sum(r.total for r in each),
@@ -207,12 +207,13 @@ def mask(
         conflicts=sum(r.conflicts for r in each),
     )
     if not sum(report.pixels):
-        for file in report.files:
+        for file in report.files[:-1]:
             file.unlink()
         raise GeoPointSegError(
             f"expected labelled pixels, got none from {len(loaded.used('train'))} training points: every one lies outside "
             "the rasters or in a superpixel with another class; try a smaller --size"
         )
+    write_json(out / "mask.json", report.figures())
     return report
 
 

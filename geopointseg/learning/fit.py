@@ -70,6 +70,9 @@ def fit(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
+            warnings.filterwarnings(
+                "ignore", message=".*across ranks is zero.*"
+            )  # nothing held out, nothing to validate
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
             try:
                 trainer.fit(task, data)

@@ -1,8 +1,7 @@
 """Assessment: a map against points or dense truth, by one confusion matrix."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing
+from geopointseg.files import write_json
 from geopointseg.labels.points import Points, load_points, locate
 from geopointseg.raster import find_rasters, open_raster, raster_classes, read_labels, reading
 
@@ -32,6 +31,8 @@ class Assessment:
     """What the map was compared with, in words."""
     unmapped: int = 0
     """Labelled pixels or points where the map has no data; they are in no score."""
+    files: tuple[Path, ...] = ()
+    """Where the figures were written."""
 
     def figures(self) -> dict[str, Any]:
         """All scores and the matrix as plain values, for JSON."""
@@ -154,9 +155,7 @@ def assess(
         result = against_truth(files, pair_truth(files, find_rasters(truth or [])))
     if not result.matrix.sum():
         raise GeoPointSegError(f"expected {split} points on the maps, got none: choose another --split")
-    with replacing(out, overwrite=overwrite) as partial:
-        partial.write_text(json.dumps(result.figures(), indent=1, ensure_ascii=False))
-    return result
+    return replace(result, files=(write_json(out, result.figures(), overwrite=overwrite),))
 
 
 def pair_truth(maps: Sequence[Path], truth: Sequence[Path]) -> list[Path]:

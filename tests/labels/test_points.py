@@ -169,8 +169,8 @@ def test_every_feature_is_used_or_accounted_for(image, points_file, tmp_path):
     for status in set(expected) - {"used"}:
         assert any(note.startswith(f"{expected.count(status)} of 13 features not used") for note in report.notes)
         assert table.loc["all", status] == expected.count(status)
-    assert json.loads((tmp_path / "points.json").read_text()) == figures
-    assert report.files == (tmp_path / "points.gpkg", tmp_path / "points.json")
+    assert json.loads((tmp_path / "check.json").read_text()) == figures
+    assert report.files == (tmp_path / "points.gpkg", tmp_path / "check.json")
     assert all(note in str(report) for note in report.notes)
 
 

@@ -307,8 +307,8 @@ def test_masks_of_several_rasters_are_counted_together(raster_file, tmp_path):
     paths = [raster_file(STRIPES, "a.tif"), raster_file(STRIPES, "b.tif", origin=(400_480, 5_800_000))]
     points = write_points(layer((2, 8, 0), (2, 40, 1), (2, 72, 2)), tmp_path / "points.gpkg")
     report = mask([str(p) for p in paths], points=points, out=tmp_path / "masks")
-    assert [p.name for p in report.files] == ["a.tif", "a_weights.tif", "b.tif", "b_weights.tif"]
-    labels = [rasterio.open(path).read(1) for path in report.files[::2]]
+    assert [p.name for p in report.files] == ["a.tif", "a_weights.tif", "b.tif", "b_weights.tif", "mask.json"]
+    labels = [rasterio.open(path).read(1) for path in report.files[:-1:2]]
     assert set(np.unique(labels[0])) == {0, 1, 255}
     assert set(np.unique(labels[1])) == {2, 255}
     assert report.pixels == tuple((np.array(labels) == i).sum() for i in range(3))
