@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("pipelines.points_to_map:run", "from rasters and points to a map, in one go", "open {0} in a browser"),
     "demo": ("pipelines.points_to_map:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
     "scene": ("geopointseg.scene:write_scene", "make a synthetic scene with dense truth", "geopointseg draw"),
-    "check": ("geopointseg.labels.points:check", "check points against rasters", "geopointseg mask --points {0}"),
+    "check": ("geopointseg.labels.check:check", "check points against rasters", "geopointseg mask --points {0}"),
     "draw": ("geopointseg.labels.draw:draw", "draw simulated points from dense truth", "geopointseg mask --points {0}"),
     "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
     "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0}"),

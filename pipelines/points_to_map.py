@@ -13,8 +13,8 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
+from geopointseg.labels.check import CheckReport, check
 from geopointseg.labels.draw import draw
-from geopointseg.labels.points import CheckReport, check
 from geopointseg.labels.pseudomask import MaskReport, mask
 from geopointseg.labels.superpixels import Method
 from geopointseg.learning.data import PointDataModule

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels.points import CheckReport, Points, write_points
+from geopointseg.labels.check import CheckReport
+from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.split import hold_out
 from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes, reading
 

@@ -15,7 +15,8 @@ from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point, box
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.labels.points import check, check_points, load_points, locate, read_points, write_points
+from geopointseg.labels.check import check, check_points
+from geopointseg.labels.points import load_points, locate, read_points, write_points
 from geopointseg.raster import open_raster, open_rasters
 
 HEIGHT, WIDTH = 8, 10
