@@ -4,12 +4,14 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["DATA", "finish", "options", "race", "spread", "table"]
+__all__ = ["DATA", "deviation", "finish", "options", "race", "spread", "table"]
 
 DATA = Path(os.environ.get("GEOPOINTSEG_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 """Real rasters that are not part of the project."""
@@ -36,10 +38,14 @@ def race(rounds: int, **runners: Callable[[], object]) -> dict[str, list[float]]
     return times
 
 
+def deviation(values: Sequence[float]) -> float:
+    """Standard deviation of a sample; 0 for a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
 def spread(values: Sequence[float]) -> str:
     """Mean ± standard deviation."""
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {deviation:.3f}"
+    return f"{statistics.mean(values):.3f} ± {deviation(values):.3f}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -55,4 +61,5 @@ def finish(text: str, figures: Mapping[str, float], targets: Mapping[str, str], 
     print(text, last, sep="\n")
     if out:
         machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        out.write_text(f"{time.strftime('%Y-%m-%d')}, {machine}\n\n{text}\n\n{last}\n")
+        command = f"python -m {Path(sys.argv[0]).parent.name}.{Path(sys.argv[0]).stem} {shlex.join(sys.argv[1:])}"
+        out.write_text(f"{command}\n{time.strftime('%Y-%m-%d')}, {machine}\n\n{text}\n\n{last}\n")

@@ -14,20 +14,24 @@ import rasterio
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from benchmarks.harness import DATA, finish, options, spread, table
+from benchmarks.harness import DATA, deviation, finish, options, spread, table
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.grid import Window
 from geopointseg.labels.draw import draw
-from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.pseudomask import mask, mask_paths
-from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.data import PointDataModule, sites
 from geopointseg.learning.fit import fit, trainer_options
+from geopointseg.learning.priors import estimate_priors
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import against_truth
 from geopointseg.maps.predict import predict
-from geopointseg.raster import Raster, creating, open_raster
+from geopointseg.raster import Raster, creating, open_raster, read
 
+Matrix = NDArray[np.int64]
 FOLDER = DATA / "korea_sentinel2"
+SIZE = 4  # at 10 m roads are 1 or 2 pixels wide; with the default of 50 a click on one labels 4 wrong pixels in 5
 NAMES = {10: "building", 30: "road", 50: "field", 70: "forest", 100: "background"}
 
 
@@ -37,21 +41,25 @@ def patches(split: str) -> tuple[list[Path], list[Path]]:
     return [FOLDER / "images" / f"{s}.tif" for s in stems], [FOLDER / "masks" / f"{s}.tif" for s in stems]
 
 
-def forest(points: Points, images: list[Path], tests: list[Path], truth: list[Path], seed: int) -> NDArray[np.int64]:
-    """Confusion matrix of a random forest on the pixels under the points."""
-    colors, labels = [], []
-    for raster in map(open_raster, images):
-        frame = points.used()[points.used()["source"] == raster.path.stem]
-        rows, cols = locate(frame, raster)
-        with rasterio.open(raster.path) as source:
-            colors.append(source.read()[:, rows, cols].T)
-        labels.append(frame["class_id"].to_numpy(dtype=int))
-    model = RandomForestClassifier(200, random_state=seed, n_jobs=-1)
-    model.fit(np.concatenate(colors), np.concatenate(labels))
-    return sum(
-        confusion_matrix(ids(t, points.classes), model.predict(flat(image)), len(points.classes))
-        for image, t in zip(tests, truth, strict=True)
-    )
+def forests(points: Points, images: list[Path], tests: list[Path], truth: list[Path], seed: int) -> dict[str, Matrix]:
+    """Confusion matrices of a random forest on the very pixels that the network's clicks fall on.
+
+    Once as it is, and once with the class shares estimated on the training images, as the network has them.
+    """
+    rasters = [open_raster(image) for image in images]
+    clicks = sites(points, rasters, "train")
+    colors = [read(rasters[n], Window(r, c, 1, 1))[:, 0, 0] for n, r, c in zip(*clicks.places, strict=True)]
+    model = RandomForestClassifier(200, min_samples_leaf=3, random_state=seed, n_jobs=-1)
+    model.fit(np.array(colors), clicks.class_id)
+    seen = np.concatenate([flat(image)[::31] for image in images])
+    shares = {"pixel forest": 1.0, "pixel forest, class shares": estimate_priors(model.predict_proba(seen))}
+    size = len(points.classes)
+    found = {name: np.zeros((size, size), np.int64) for name in shares}
+    for image, path in zip(tests, truth, strict=True):
+        probability, true = model.predict_proba(flat(image)), ids(path, points.classes)
+        for name, share in shares.items():
+            found[name] += confusion_matrix(true, (probability * share).argmax(axis=1), size)
+    return found
 
 
 def flat(image: Path) -> NDArray[np.uint8]:
@@ -71,11 +79,14 @@ def ids(mask_path: Path, classes: Classes) -> NDArray[np.uint8]:
 
 
 def dense_masks(images: list[Path], masks: list[Path], classes: Classes, folder: Path) -> None:
-    """Dense masks in the layout of pseudo-masks, every pixel with the same weight."""
-    for raster, path in zip(map(open_raster, images), masks, strict=True):
+    """Dense masks in the layout of pseudo-masks, every class with the same weight in all, as the points have."""
+    dense = [ids(path, classes) for path in masks]
+    count = sum(np.bincount(d.ravel(), minlength=256) for d in dense)
+    weight_of = (1e6 / np.maximum(count, 1)).astype(np.float32)
+    for raster, labels in zip(map(open_raster, images), dense, strict=True):
         labels_path, weights_path = mask_paths(folder, raster)
-        write(labels_path, raster, ids(path, classes), nodata=UNLABELLED)
-        write(weights_path, raster, np.ones(raster.grid.shape, np.float32), nodata=0)
+        write(labels_path, raster, labels, nodata=UNLABELLED)
+        write(weights_path, raster, weight_of[labels], nodata=0)
 
 
 def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: float) -> None:
@@ -85,7 +96,7 @@ def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: fl
 
 
 def network(images: list[Path], masks: Path, points: Path, out: Path, *, steps: int, seed: int) -> Path:
-    """Train as `geopointseg run` does."""
+    """Train as `geopointseg run` does, in fewer steps: six trainings have to fit into minutes on a CPU."""
     data = PointDataModule([str(i) for i in images], masks, points, steps=steps, seed=seed)
     lightning.seed_everything(seed, verbose=False)
     task = PointSegmentationTask(data.card, steps=steps)
@@ -95,18 +106,18 @@ def network(images: list[Path], masks: Path, points: Path, out: Path, *, steps: 
 def main() -> None:
     """Run all methods on all seeds and print the table."""
     chosen = options(__doc__ or "")
-    seeds, steps = ((0,), 40) if chosen.quick else ((0, 1, 2), 600)
+    seeds, steps = ((0,), 40) if chosen.quick else ((0, 1, 2), 400)
     (images, masks), (tests, truth) = patches("train"), patches("test")
-    found: dict[str, list[dict[str, float]]] = {"pixel random forest": [], "points, superpixels": [], "dense masks": []}
+    found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             out = Path(folder) / str(seed)
             layer = out / "points.gpkg"
             draw([str(m) for m in masks], per_class=20, out=layer, names=NAMES, held_out=0, seed=seed)
-            mask([str(i) for i in images], points=layer, out=out / "masks")
+            mask([str(i) for i in images], points=layer, out=out / "masks", size=SIZE)
             points = load_points(layer)
             dense_masks(images, masks, points.classes, out / "dense")
-            matrices = {"pixel random forest": forest(points, images, tests, truth, seed)}
+            matrices = forests(points, images, tests, truth, seed)
             for method, labels in (("points, superpixels", out / "masks"), ("dense masks", out / "dense")):
                 model = network(images, labels, layer, out / method, steps=steps, seed=seed)
                 predict(model, [str(t) for t in tests], out=out / method / "maps")
@@ -115,7 +126,9 @@ def main() -> None:
             for method, matrix in matrices.items():
                 result = scores(matrix, points.classes.names)
                 per_class = {name: one["iou"] for name, one in result["per_class"].items()}
-                found[method].append({"mIoU": result["miou"], "OA": result["overall_accuracy"], **per_class})
+                found.setdefault(method, []).append(
+                    {"mIoU": result["miou"], "OA": result["overall_accuracy"], **per_class}
+                )
                 print(
                     f"seed {seed}: {method}: mIoU {result['miou']:.3f}, OA {result['overall_accuracy']:.3f}", flush=True
                 )
@@ -124,13 +137,14 @@ def main() -> None:
     rows = [["method", *keys]]
     rows += [[method, *(spread([one[key] for one in each]) for key in keys)] for method, each in found.items()]
     figures = {f"{m}: {k}": float(np.mean([one[k] for one in each])) for m, each in found.items() for k in keys}
-    ours, peer = ([one["mIoU"] for one in found[m]] for m in ("points, superpixels", "pixel random forest"))
-    gain, noise = float(np.mean(ours) - np.mean(peer)), float(np.std(ours) + np.std(peer))
+    miou = {method: [one["mIoU"] for one in each] for method, each in found.items()}
+    ours, peer = miou["points, superpixels"], max(miou["pixel forest"], miou["pixel forest, class shares"], key=np.mean)
+    gain, noise = float(np.mean(ours) - np.mean(peer)), float(deviation(ours) + deviation(peer))
     title = f"korea_sentinel2: {len(images)} training and {len(tests)} test patches, {len(seeds)} seeds, {steps} steps"
     finish(
         f"{title}\n{table(rows)}",
-        figures | {"gain over the forest, mIoU": gain},
-        {"gain over the forest, mIoU": "above the spread of both"},
+        figures | {"gain over the better forest, mIoU": gain},
+        {"gain over the better forest, mIoU": "above the spread of both"},
         met=gain > noise,
         out=chosen.out,
     )

@@ -32,7 +32,7 @@ from geopointseg.scene import write_scene
 
 
 def mask_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
-    """Our pseudo-mask; superpixels of the whole raster and a majority by hand."""
+    """Our pseudo-mask; superpixels of the whole raster, each labelled by the last click in it."""
     (raster,), measured = open_rasters([image])
     loaded = load_points(points)
 
@@ -42,7 +42,7 @@ def mask_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
     def plain() -> None:
         with rasterio.open(image) as source:
             pixels = np.moveaxis(source.read(), 0, -1)
-        regions = felzenszwalb(pixels, scale=100, sigma=0.8, min_size=50)
+        regions = felzenszwalb(pixels, scale=50, sigma=0.8, min_size=25)
         frame = loaded.used("train")
         rows, cols = raster.grid.rowcol(frame.geometry.x, frame.geometry.y)
         label_of = np.full(regions.max() + 1, 255, np.uint8)
@@ -123,7 +123,7 @@ def main() -> None:
         draw([str(scene.truth)], per_class=20, out=points, held_out=0)
         jobs = [
             ("mask", mask_runners, side**2, "scikit-image on the whole raster"),
-            ("train step", step_runners, 8 * 256**2, "TorchGeo task, float32"),
+            ("train step", step_runners, 8 * 128**2, "TorchGeo task, float32"),
             ("predict", predict_runners, side**2, "GridGeoSampler, float32, in memory"),
         ]
         for job, runners, pixels, way in jobs:

@@ -36,12 +36,20 @@ Answer = Path | tuple[Path, ...] | Report
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("pipelines.points_to_map:run", "from rasters and points to a map, in one go", "open {0} in a browser"),
     "demo": ("pipelines.points_to_map:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
-    "scene": ("geopointseg.scene:write_scene", "make a synthetic scene with dense truth", "geopointseg draw"),
-    "check": ("geopointseg.labels.check:check", "check points against rasters", "geopointseg mask --points {0}"),
-    "draw": ("geopointseg.labels.draw:draw", "draw simulated points from dense truth", "geopointseg mask --points {0}"),
+    "scene": (
+        "geopointseg.scene:write_scene",
+        "make a synthetic scene with dense truth",
+        "geopointseg draw {1} --per-class 50",
+    ),
+    "check": ("geopointseg.labels.check:check", "check points against rasters", "geopointseg mask RASTER --points {0}"),
+    "draw": (
+        "geopointseg.labels.draw:draw",
+        "draw simulated points from dense truth",
+        "geopointseg mask RASTER --points {0}",
+    ),
     "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
-    "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0}"),
-    "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0}"),
+    "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0} RASTER"),
+    "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }
 
@@ -126,6 +134,8 @@ def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: ob
     for part in (kind, *typing.get_args(kind)):
         if typing.get_origin(part) in (Sequence, list):  # several values, given as a b c
             options |= {"nargs": "+", "type": typing.get_args(part)[0]}
+        elif typing.get_origin(part) is tuple:
+            options |= {"nargs": len(typing.get_args(part)), "type": typing.get_args(part)[0]}
     if parameter.kind is not parameter.KEYWORD_ONLY:
         parser.add_argument(parameter.name, **options)
         return

@@ -31,6 +31,7 @@ __all__ = [
     "Statistics",
     "creating",
     "find_rasters",
+    "left_out",
     "open_raster",
     "open_rasters",
     "raster_classes",
@@ -154,9 +155,10 @@ def parse_crs(text: str) -> CRS:
         GeoPointSegError: GDAL does not know it.
     """
     try:
-        return CRS.from_user_input(text)
+        with rasterio.Env():  # keeps PROJ from printing its own line
+            return CRS.from_user_input(text)
     except CRSError as error:
-        raise GeoPointSegError(f"expected a CRS such as EPSG:32633, got {text!r}") from error
+        raise GeoPointSegError(f"expected a CRS such as EPSG:32633, got {text!r}: look it up in QGIS") from error
 
 
 def open_rasters(
@@ -322,6 +324,20 @@ def statistics(rasters: Sequence[Raster]) -> Statistics:
     return Statistics(*(tuple(float(v) for v in column) for column in zip(*columns, strict=True)))
 
 
+def left_out(raster: Raster) -> Iterator[str]:
+    """What the file holds beside the bands in use, in words."""
+    with rasterio.open(raster.path) as source:
+        alpha = [i for i, color in enumerate(source.colorinterp, 1) if color == ColorInterp.alpha]
+        empty = sorted(set(range(1, source.count + 1)) - set(raster.bands) - set(alpha))
+    if alpha:
+        yield (
+            f"band {alpha[0]} of {raster.path.name} is tagged as alpha: it says where there is data and is no input; "
+            f"if it is near infrared, retag it with 'gdal_edit.py -colorinterp_{alpha[0]} undefined'"
+        )
+    if empty:
+        yield f"bands without one valid pixel left out: {', '.join(map(str, empty))}"
+
+
 def suspect_nodata(raster: Raster, share: float = 0.02) -> float | None:
     """The value that looks like an undeclared nodata: 0 or the type's maximum in every band of many pixels."""
     if raster.nodata is not None or np.dtype(raster.dtype).kind == "f":
@@ -363,6 +379,8 @@ def creating(
         "compress": "lzw",
         "bigtiff": "if_safer",
     }
+    if count != 3:  # else GDAL takes the fourth of four 8-bit bands for alpha
+        profile |= {"photometric": "minisblack", "alpha": "no"}
     with replacing(path, overwrite=overwrite) as partial, rasterio.open(partial, "w", **profile) as target:
         target.update_tags(AREA_OR_POINT="Area")
         yield target

@@ -8,6 +8,7 @@ import numpy as np
 from affine import Affine
 
 from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
 from geopointseg.grid import Grid
 from geopointseg.raster import creating, parse_crs
@@ -66,6 +67,8 @@ def write_scene(
     Returns:
         The files, and the share of each class.
     """
+    if seed < 0 or res <= 0:
+        raise GeoPointSegError(f"expected a seed from 0 on and a pixel size above 0, got {seed} and {res}")
     image, truth = draw_scene(height, width, bands=bands, dtype=dtype, seed=seed)
     parsed = parse_crs(crs)
     west, north = ORIGIN[parsed.is_geographic]

@@ -17,7 +17,7 @@ from geopointseg.labels.check import CheckReport, check
 from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import MaskReport, mask
 from geopointseg.labels.superpixels import Method
-from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.infer import Precision
 from geopointseg.learning.task import PointSegmentationTask
@@ -99,8 +99,8 @@ def run(
     Raises:
         GeoPointSegError: the input is not what the work needs.
     """
-    if any(new_folder(out).iterdir()) and not overwrite:
-        raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
+    check_plan(chip=chip, steps=steps, minutes=minutes, seed=seed)
+    _take_folder(out, overwrite=overwrite)
 
     checked = check(
         raster,
@@ -148,6 +148,18 @@ def run(
     ]
     layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
     return _report(out, data, checked, masked, [a for a in assessments if a.matrix.sum()], layers, (*maps, model))
+
+
+def _take_folder(out: Path, *, overwrite: bool) -> None:
+    """Make the folder, or clear it of what an earlier run logged and drew.
+
+    Raises:
+        GeoPointSegError: it holds something and `overwrite` is false.
+    """
+    if any(new_folder(out).iterdir()) and not overwrite:
+        raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
+    for stale in (*out.glob("log/*"), *out.glob("confusion_*.png")):
+        stale.unlink()
 
 
 def _report(
@@ -201,6 +213,8 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite
     Returns:
         The files made, and the account of points, pseudo-mask and scores.
     """
+    check_plan(chip=128, steps=steps, seed=seed)
+    _take_folder(out, overwrite=overwrite)
     scene = write_scene(out / "scene", seed=seed, overwrite=overwrite)
     clicks, unseen = out / "scene" / "points.gpkg", out / "scene" / "truth_east.tif"
     west, south, east, north = open_raster(scene.truth).grid.bounds

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import settings
 from numpy.typing import ArrayLike
 from rasterio.enums import ColorInterp
 from shapely.geometry import Point
+
+settings.register_profile("project", deadline=None)  # machines are noisy: speed is judged by benchmarks
+settings.load_profile("project")
 
 DATA = Path(os.environ.get("GEOPOINTSEG_DATA") or Path(__file__).parents[2] / "shared" / "data")
 

@@ -16,7 +16,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
 from geopointseg.labels.points import LABEL, OWN_COLUMNS, Points, locate, read_points, write_points
 from geopointseg.labels.split import hold_out
-from geopointseg.raster import Raster, open_rasters, read, suspect_nodata, valid
+from geopointseg.raster import Raster, left_out, open_rasters, read, suspect_nodata, valid
 
 __all__ = ["CheckReport", "check", "check_points"]
 
@@ -107,8 +107,9 @@ def check_points(
     kept = class_id[status == "used"]
     if kept.nunique() < 2:
         only = classes.names[int(kept.iloc[0])] if len(kept) else "none"
+        counts = ", ".join(f"{n} {name}" for name, n in status.value_counts().items())
         raise GeoPointSegError(
-            f"expected points of at least two classes on valid pixels, got {len(kept)} of {only}: "
+            f"expected points of at least two classes on valid pixels, got {len(kept)} of {only} ({counts}): "
             "add points of another class, or check --class-field"
         )
     replaced = [c for c in frame.columns if c.lower() in OWN_COLUMNS]  # SQLite takes Status and status for one
@@ -157,15 +158,24 @@ def check(
     Raises:
         GeoPointSegError: see `read_points` and `check_points`.
     """
+    account = out.with_name("check.json")
+    if out.suffix.lower() != ".gpkg":
+        raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
+    if out.resolve() == points.resolve():
+        raise GeoPointSegError(
+            f"expected another file as --out, got the points themselves, {out}: they are not touched"
+        )
+    if account.exists() and not overwrite:
+        raise GeoPointSegError(f"expected a folder without an earlier check, got {account}: add --overwrite")
     opened, _ = open_rasters(rasters, crs=crs, nodata=nodata)
     frame, classes, remarks = read_points(points, class_field, layer=layer, crs=crs)
     frame, more = check_points(frame, classes, opened)
     frame, blocks = hold_out(frame, opened[0].grid, share=held_out, seed=seed)
     checked = Points(frame, classes, blocks)
     notes = (*remarks, *more, *_split_remarks(checked))
-    report = CheckReport(checked, (out, out.with_name("check.json")), notes)
+    report = CheckReport(checked, (out, account), notes)
     write_points(checked, out, overwrite=overwrite)
-    write_json(out.with_name("check.json"), report.figures())
+    write_json(account, report.figures())
     return report
 
 
@@ -207,9 +217,10 @@ def _remarks(frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequence[Raster
     per_class = frame.loc[frame["status"] == "used", "class_name"].value_counts()
     for name in classes.names:
         if (n := int(per_class.get(name, 0))) < 5:
-            yield f"class {name!r} has {n} usable points: expect little of it below about 5"
+            yield f"usable points of class {name!r}: {n}; expect little of it below about 5"
     if frame.crs != rasters[0].grid.crs.to_wkt():
         yield f"points reprojected from {frame.crs.to_string()[:40]} to {rasters[0].grid.crs.to_string()[:40]}"
+    yield from left_out(rasters[0])
     if (value := suspect_nodata(rasters[0])) is not None:
         yield (
             f"{rasters[0].path.name} declares no nodata, but many pixels hold {value:g} in every band: "
@@ -223,5 +234,5 @@ def _split_remarks(points: Points) -> Iterable[str]:
     if (gap := int((used["split"] == "gap").sum())) > 0:
         yield f"{gap} points set aside: too near to a held-out block to train on"
     missing = set(used["class_name"]) - set(used.loc[used["split"] == "test", "class_name"])
-    if missing and (used["split"] == "test").any():
-        yield f"not assessed, since no point could be held out: {', '.join(sorted(missing))}"
+    if missing:
+        yield f"not assessed, since none of their points is held out: {', '.join(sorted(missing))}"

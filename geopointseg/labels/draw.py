@@ -76,6 +76,8 @@ def draw(
     Raises:
         GeoPointSegError: nothing to draw from, or a value that the classes in a mask's tags do not name.
     """
+    if per_class < 1 or seed < 0:
+        raise GeoPointSegError(f"expected at least 1 point per class and a seed from 0 on, got {per_class} and {seed}")
     opened = [open_raster(path, crs=crs) for path in find_rasters(masks)]
     rng = np.random.default_rng(seed)
     frames = [_draw_one(raster, per_class, {*(ignore or ()), UNLABELLED}, bounds, rng) for raster in opened]

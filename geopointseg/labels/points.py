@@ -68,11 +68,15 @@ def read_points(
     if layer is None and len(spatial) > 1:
         raise GeoPointSegError(f"expected one layer, got {', '.join(spatial)} in {path}: choose with --layer")
     if not spatial or (layer is not None and layer not in spatial):
-        raise GeoPointSegError(f"expected a layer of points, got {layer or path} among {spatial or 'no layers'}")
+        raise GeoPointSegError(
+            f"expected a layer of points, got {layer or path} among {spatial or 'no layers'}: check the file and --layer"
+        )
     frame = pyogrio.read_dataframe(path, layer=layer or spatial[0])
     if class_field not in frame.columns:
         fields = ", ".join(str(c) for c in frame.columns if c != "geometry")
-        raise GeoPointSegError(f"expected the class field {class_field!r} in {path}, got the fields {fields}")
+        raise GeoPointSegError(
+            f"expected the class field {class_field!r} in {path}, got the fields {fields}: name one of them"
+        )
     if frame.empty:
         raise GeoPointSegError(f"expected some points, got an empty layer in {path}: is it the right file, and saved?")
     if frame.crs is None:

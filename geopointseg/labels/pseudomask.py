@@ -139,9 +139,7 @@ def write_mask(
         for window in tqdm(tiles, f"superpixels of {raster.path.name}", unit="window", disable=None, leave=False):
             inside = (rows // TILE == window.row // TILE) & (cols // TILE == window.col // TILE)
             at = rows[inside] - window.row, cols[inside] - window.col
-            if (
-                not inside.any()
-            ):  # written all the same: an empty GeoTIFF block would read as 255, but not in every tool
+            if not inside.any():
                 labels, weights, gone = np.full(window[2:], UNLABELLED, np.uint8), np.zeros(window[2:], np.float32), 0
             else:
                 regions = _regions(raster, statistics, window, method=method, size=size)

@@ -27,7 +27,17 @@ from geopointseg.labels.points import Points, load_points, locate
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.raster import Raster, open_raster, open_rasters, read, read_labels
 
-__all__ = ["HeldOut", "Imagery", "Labels", "PointDataModule", "PointGeoSampler", "Sites", "TileGeoSampler", "sites"]
+__all__ = [
+    "HeldOut",
+    "Imagery",
+    "Labels",
+    "PointDataModule",
+    "PointGeoSampler",
+    "Sites",
+    "TileGeoSampler",
+    "check_plan",
+    "sites",
+]
 
 Sample = dict[str, Any]
 
@@ -43,6 +53,11 @@ class Sites:
     def __len__(self) -> int:
         """How many there are."""
         return len(self.raster)
+
+    @property
+    def places(self) -> tuple[list[int], list[int], list[int]]:
+        """Rasters, rows and columns as plain numbers."""
+        return self.raster.tolist(), self.row.tolist(), self.col.tolist()
 
 
 def sites(points: Points, rasters: Sequence[Raster], split: str) -> Sites:
@@ -224,6 +239,21 @@ class TileGeoSampler(GeoSampler):
             yield _query(self.rasters[number], int(number), window)
 
 
+def check_plan(*, chip: int, steps: int, minutes: float | None = None, seed: int = 0) -> None:
+    """Refuse a plan of training that cannot work, before anything is done.
+
+    Raises:
+        GeoPointSegError: it cannot.
+    """
+    if chip < 32 or chip % 32:
+        raise GeoPointSegError(f"expected a chip size that is a multiple of 32, got {chip}: try 128")
+    if steps < 1 or (minutes is not None and minutes <= 0) or seed < 0:
+        raise GeoPointSegError(
+            f"expected at least one step, more than 0 minutes and a seed from 0 on, got {steps}, {minutes} and {seed}: "
+            "change the one that is wrong"
+        )
+
+
 class PointDataModule(GeoDataModule):
     """Rasters, their pseudo-masks and checked points, as Lightning and TorchGeo want them."""
 
@@ -257,9 +287,8 @@ class PointDataModule(GeoDataModule):
         Raises:
             GeoPointSegError: chip size, a missing pseudo-mask, or one on another grid than its raster.
         """
+        check_plan(chip=chip, steps=steps)
         super().__init__(Imagery, batch_size, num_workers=num_workers)
-        if chip < 32 or chip % 32:
-            raise GeoPointSegError(f"expected a chip size that is a multiple of 32, got {chip}")
         self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
         self.points = load_points(points)
         self.chip, self.seed = chip, seed

@@ -4,7 +4,6 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from geopointseg.learning.infer import Precision, precision
 from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
 __all__ = ["fit", "train", "trainer_options"]
 
@@ -38,7 +38,7 @@ def trainer_options(
     return {
         "max_steps": steps,
         "max_epochs": -1,
-        "max_time": timedelta(minutes=minutes) if minutes else None,
+        "max_time": _as_time(minutes),
         "precision": precision(wanted),
         "devices": 1,
         "num_sanity_val_steps": 0,
@@ -69,9 +69,7 @@ def fit(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
-            warnings.filterwarnings(
-                "ignore", message=".*across ranks is zero.*"
-            )  # nothing held out, nothing to validate
+            warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
             try:
                 trainer.fit(task, data)
@@ -104,7 +102,7 @@ def train(arguments: list[str]) -> Path:
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
-                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "logger")},
+                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time", "logger")},
                 parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
             )
         except ArgumentError as error:
@@ -125,3 +123,9 @@ class _CommandLine(LightningCLI):
         parser.link_arguments("data.card", "model.card", apply_on="instantiate")
         parser.link_arguments("data.steps", "model.steps")
         parser.link_arguments("data.steps", "trainer.max_steps")
+        parser.link_arguments("model.minutes", "trainer.max_time", compute_fn=_as_time)
+
+
+def _as_time(minutes: float | None) -> dict[str, float] | None:
+    """Minutes as Lightning's Trainer takes them."""
+    return None if minutes is None else {"minutes": minutes}

@@ -17,7 +17,7 @@ __all__ = ["Precision", "precision", "probabilities"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
-def precision(wanted: Precision = "auto") -> Literal["32-true", "bf16-mixed"]:
+def precision(wanted: Precision = "auto", device: str | None = None) -> Literal["32-true", "bf16-mixed"]:
     """The number format to train and predict in: bfloat16 where the processor computes in it, else float32.
 
     On a CPU with AVX-512 BF16 or AMX a training step of the default network is several times faster in bfloat16 (see
@@ -25,7 +25,7 @@ def precision(wanted: Precision = "auto") -> Literal["32-true", "bf16-mixed"]:
     """
     if wanted != "auto":
         return wanted
-    if torch.cuda.is_available():
+    if device == "cuda" or (device is None and torch.cuda.is_available()):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     # torch has no public question for this yet
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -46,7 +46,9 @@ def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence
     """
     pixels = np.stack([_mirrored(raster, window) for window in windows])
     x = torch.from_numpy(pixels).to(task.device)
-    with torch.autocast(task.device.type, dtype=torch.bfloat16, enabled=precision() == "bf16-mixed"):
+    with torch.autocast(
+        task.device.type, dtype=torch.bfloat16, enabled=precision(device=task.device.type) == "bf16-mixed"
+    ):
         logits: Tensor = task(x)
     found: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
     return found

@@ -29,7 +29,7 @@ def estimate_priors(found: NDArray[np.floating], rounds: int = 50) -> NDArray[np
         rounds: Of the iteration; it has settled long before.
 
     Returns:
-        (classes,) shares that sum to 1, each at least `FLOOR`; equal shares where there is no pixel.
+        (classes,) shares that sum to 1, none much below `FLOOR`; equal shares where there is no pixel.
     """
     shares = np.full(found.shape[1], 1 / found.shape[1])
     for _ in range(rounds if len(found) else 0):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.losses import masked_cross_entropy
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
@@ -73,7 +74,13 @@ class PointSegmentationTask(SemanticSegmentationTask):
         card = self.hparams["card"]  # LightningCLI records our arguments alone, and TorchGeo looks for its own
         own = {"in_channels": len(card["bands"]), "num_classes": len(card["classes"]), "num_filters": 3}
         self.hparams.update(own | {"freeze_backbone": False, "freeze_decoder": False})
-        super().configure_models()
+        try:
+            super().configure_models()
+        except KeyError as error:
+            raise GeoPointSegError(
+                f"expected a backbone that segmentation-models-pytorch knows, got {self.hparams['backbone']!r}: "
+                "try resnet18, resnet34 or efficientnet-b0"
+            ) from error
         for name in ("mean", "std"):
             values = torch.tensor(card[name], dtype=torch.float32)
             self.register_buffer(f"band_{name}", values[None, :, None, None])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -31,6 +31,8 @@ class Assessment:
     """What the map was compared with, in words."""
     unmapped: int = 0
     """Labelled pixels or points where the map has no data; they are in no score."""
+    foreign: int = 0
+    """Pixels or points whose truth is no class of the map, though not unlabelled; they are in no score."""
     files: tuple[Path, ...] = ()
     """Where the figures were written."""
 
@@ -39,6 +41,7 @@ class Assessment:
         return {
             "basis": self.basis,
             "unmapped": self.unmapped,
+            "foreign": self.foreign,
             **scores(self.matrix, self.classes.names),
             "confusion": self.matrix.tolist(),
         }
@@ -75,7 +78,7 @@ def against_points(maps: Sequence[Path], points: Points, split: str | None = "te
     frame = points.used(split)
     id_of = {name: i for i, name in enumerate(classes.names)}
     ids = frame["class_name"].map(id_of).fillna(UNLABELLED).to_numpy(np.int64)
-    matrix, unmapped = np.zeros((len(classes),) * 2, np.int64), 0
+    matrix, unmapped, foreign = np.zeros((len(classes),) * 2, np.int64), 0, 0
     for raster in map(open_raster, maps):
         rows, cols = locate(frame, raster)
         here = raster.grid.contains(rows, cols)
@@ -84,7 +87,8 @@ def against_points(maps: Sequence[Path], points: Points, split: str | None = "te
             predicted = np.array([value[0] for value in source.sample(centres)], dtype=np.uint8)
         matrix += confusion_matrix(ids[here], predicted, len(classes))
         unmapped += int((predicted == UNLABELLED).sum())
-    return Assessment(matrix, classes, BASIS.get(split, f"{split} points"), unmapped)
+        foreign += int((ids[here] == UNLABELLED).sum())
+    return Assessment(matrix, classes, BASIS.get(split, f"{split} points"), unmapped, foreign)
 
 
 BASIS = {"test": "held-out points", None: "all points"}
@@ -101,7 +105,7 @@ def against_truth(maps: Sequence[Path], truth: Sequence[Path]) -> Assessment:
         GeoPointSegError: the grids differ, or the truth holds no class of the map.
     """
     classes = _shared_classes(maps)
-    matrix, unmapped = np.zeros((len(classes),) * 2, np.int64), 0
+    matrix, unmapped, foreign = np.zeros((len(classes),) * 2, np.int64), 0, 0
     for map_path, truth_path in zip(maps, truth, strict=True):
         grid = open_raster(map_path).grid
         truth_grid = open_raster(truth_path, crs=grid.crs.to_wkt()).grid
@@ -112,13 +116,17 @@ def against_truth(maps: Sequence[Path], truth: Sequence[Path]) -> Assessment:
             )
         for window in grid.tiles(TILE):
             with reading(truth_path, window) as source:
-                true = to_ids(source.read(1, window=window.to_rasterio()), truth_path, classes)
+                values, nodata = source.read(1, window=window.to_rasterio()), source.nodata
+            true = to_ids(values, truth_path, classes)
             predicted = read_labels(map_path, window)
             matrix += confusion_matrix(true, predicted, len(classes))
             unmapped += int(((true != UNLABELLED) & (predicted == UNLABELLED)).sum())
+            foreign += int(
+                ((true == UNLABELLED) & ~np.isin(values, [UNLABELLED, UNLABELLED if nodata is None else nodata])).sum()
+            )
     if not matrix.sum() and not unmapped:
         raise GeoPointSegError(f"expected the codes {list(classes.codes)} in {truth[0]}, got none of them")
-    return Assessment(matrix, classes, "dense truth", unmapped)
+    return Assessment(matrix, classes, "dense truth", unmapped, foreign)
 
 
 def assess(
@@ -126,7 +134,7 @@ def assess(
     *,
     truth: list[str] | None = None,
     points: Path | None = None,
-    split: str = "test",
+    split: Literal["test", "train", "all"] = "test",
     out: Path = Path("scores.json"),
     overwrite: bool = False,
 ) -> Assessment:

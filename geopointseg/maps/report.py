@@ -72,7 +72,7 @@ def draw_curves(path: Path, log: Path) -> Path:
         if column in frame:
             one = frame.dropna(subset=[column])
             right.plot(one["step"], one[column], marker=".", color=color, label=name)
-    right.set(title="held-out points", xlabel="step", ylim=(0, 1))
+    right.set(title="held-out points, before class shares", xlabel="step", ylim=(0, 1))
     if right.lines:
         right.legend(frameon=False, loc="lower right")
     return _save(figure, path)
@@ -163,7 +163,8 @@ def _score_table(assessment: Assessment) -> str:
         rows.append(f"<tr><td><i style='background:{color}'></i>{html.escape(name)}{cells}<td>{one['count']:,}</tr>")
     total = (
         f"<p>Overall accuracy <b>{_number(figures['overall_accuracy'])}</b>, mean IoU <b>{_number(figures['miou'])}</b>, "
-        f"mean F1 {_number(figures['mean_f1'])}, over {figures['count']:,} compared, {figures['unmapped']:,} unmapped.</p>"
+        f"mean F1 {_number(figures['mean_f1'])}, over {figures['count']:,} compared, {figures['unmapped']:,} unmapped, "
+        f"{figures['foreign']:,} of no class of the map.</p>"
     )
     return f"{total}<table>{''.join(rows)}</table>"
 
