@@ -110,7 +110,7 @@ BAD_POINTS = {
         {},
         "expected points of at least two classes .*, got 10 of a",
     ),
-    "a single point": (HERE[:1], {}, "expected points of at least two classes .*, got 1 of a: add points"),
+    "a single point": (HERE[:1], {}, r"expected points of at least two classes .*, got 1 of a \(1 used\): add points"),
     "an empty layer": ([], {}, r"expected some points, got an empty layer in .*samples\.gpkg"),
     "no class value": ([(x, y, None) for x, y, _ in HERE], {}, "expected class values in 'landcover', got only empty"),
     "fractions": ([(x, y, 0.5) for x, y, _ in HERE], {}, "expected text or whole numbers in 'landcover', got 0.5"),
@@ -299,7 +299,9 @@ def test_a_command_ends_with_its_files_and_what_comes_next(image, clicks, tmp_pa
     given = [image, "--points", clicks, "--class-field", "landcover", "--out", out]
     assert main(["check", *map(str, given)]) == 0
     text = capsys.readouterr().out
-    assert text.endswith(f"wrote\n  {out}\n  {out.with_suffix('.json')}\nnext: geopointseg mask --points {out}\n")
+    assert text.endswith(
+        f"wrote\n  {out}\n  {out.with_suffix('.check.json')}\nnext: geopointseg mask RASTER --points {out}\n"
+    )
 
 
 @pytest.mark.slow

@@ -158,15 +158,13 @@ def check(
     Raises:
         GeoPointSegError: see `read_points` and `check_points`.
     """
-    account = out.with_name("check.json")
-    if out.suffix.lower() != ".gpkg":
+    account = out.with_suffix(".check.json")
+    if out.suffix.lower() != ".gpkg" and not out.is_dir():
         raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
     if out.resolve() == points.resolve():
         raise GeoPointSegError(
             f"expected another file as --out, got the points themselves, {out}: they are not touched"
         )
-    if account.exists() and not overwrite:
-        raise GeoPointSegError(f"expected a folder without an earlier check, got {account}: add --overwrite")
     opened, _ = open_rasters(rasters, crs=crs, nodata=nodata)
     frame, classes, remarks = read_points(points, class_field, layer=layer, crs=crs)
     frame, more = check_points(frame, classes, opened)

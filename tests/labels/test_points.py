@@ -170,8 +170,8 @@ def test_every_feature_is_used_or_accounted_for(image, points_file, tmp_path):
     for status in set(expected) - {"used"}:
         assert any(note.startswith(f"{expected.count(status)} of 13 features not used") for note in report.notes)
         assert table.loc["all", status] == expected.count(status)
-    assert json.loads((tmp_path / "check.json").read_text()) == figures
-    assert report.files == (tmp_path / "points.gpkg", tmp_path / "check.json")
+    assert json.loads((tmp_path / "points.check.json").read_text()) == figures
+    assert report.files == (tmp_path / "points.gpkg", tmp_path / "points.check.json")
     assert all(note in str(report) for note in report.notes)
 
 
@@ -429,8 +429,8 @@ def test_held_out_points_are_counted_and_named(raster_file, points_file, tmp_pat
     assert (frame["split"] != "").tolist() == (frame["status"] == "used").tolist()
     gap = figures["split"].get("gap", 0)
     assert any(note.startswith(f"{gap} points set aside") for note in report.notes) == (gap > 0)
-    assert "not assessed, since no point could be held out: rare" in report.notes
-    assert "class 'rare' has 1 usable points: expect little of it below about 5" in report.notes
+    assert "not assessed, since none of their points is held out: rare" in report.notes
+    assert "usable points of class 'rare': 1; expect little of it below about 5" in report.notes
     assert len(report.points.used("test")) == figures["split"]["test"]
 
 
