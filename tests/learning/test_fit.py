@@ -65,7 +65,7 @@ def test_train_writes_a_checkpoint_and_a_log(config, tmp_path, capsys, monkeypat
     assert main(["train", "--config", str(config)]) == 0
     out, err = capsys.readouterr()
     made = tmp_path / "result"
-    assert out.endswith(f"wrote\n  {made / 'model.ckpt'}\nnext: geopointseg predict {made / 'model.ckpt'}\n")
+    assert out.endswith(f"wrote\n  {made / 'model.ckpt'}\nnext: geopointseg predict {made / 'model.ckpt'} RASTER\n")
     assert err == ""
     assert sorted(path.name for path in made.iterdir()) == ["log", "model.ckpt"]
     log = pd.read_csv(made / "log" / "metrics.csv")
