@@ -1,49 +1,21 @@
 """Classes: ids 0…K-1 with names, colours and the user's own codes. 255 is never a class."""
 
-import colorsys
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
+from geopointseg.colors import distinct_colors
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["LIMIT", "UNLABELLED", "Classes"]
+__all__ = ["CODES", "LIMIT", "UNLABELLED", "Classes", "require_count"]
 
 UNLABELLED = 255
 """Fill, nodata and ignore value of every class raster."""
 LIMIT = 254
 """The most classes a uint8 raster holds beside 255, with 254 left free."""
-
-FAMILIAR = {
-    "background": "#bdbdbd",
-    "bare": "#c8a165",
-    "bare soil": "#c8a165",
-    "building": "#d7301f",
-    "car": "#ffd92f",
-    "crop": "#e6c229",
-    "emergent wetland": "#66c2a4",
-    "field": "#e6c229",
-    "forest": "#1b7837",
-    "forested wetland": "#2c7a5f",
-    "grass": "#a6d96a",
-    "herbaceous": "#b8d977",
-    "impervious": "#8c8c8c",
-    "low vegetation": "#a6d96a",
-    "road": "#636363",
-    "roof": "#d7301f",
-    "sand": "#f2dc9b",
-    "soil": "#c8a165",
-    "tree": "#1b7837",
-    "urban": "#d7301f",
-    "vegetation": "#4dac26",
-    "water": "#2b83ba",
-    "wetland": "#66c2a4",
-    "woodland": "#1b7837",
-}
-# Okabe and Ito 2008, "Color Universal Design": told apart by people with any common colour vision.
-PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#7f7f7f")
+CODES = range(-(2**31), 2**31)
+"""The codes that GDAL's attribute tables hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +23,7 @@ class Classes:
     """Ordered classes: the id of a class is its place in `names`.
 
     Raises:
-        GeoPointSegError: no class, more than `LIMIT`, or a name twice.
+        GeoPointSegError: no class, more than `LIMIT`, a name twice, or a code that `CODES` lacks.
     """
 
     names: tuple[str, ...]
@@ -62,19 +34,27 @@ class Classes:
 
     def __post_init__(self) -> None:
         """Refuse what a class raster cannot hold."""
-        if not 1 <= len(self.names) <= LIMIT:
-            raise GeoPointSegError(
-                f"expected 1 to {LIMIT} classes, got {len(self.names)}: is --class-field really the class, not an id?"
-            )
+        require_count(len(self.names))
         if len(set(self.names)) < len(self.names):
             raise GeoPointSegError(f"expected every class name once, got {', '.join(self.names)}")
+        outside = [code for code in self.codes if int(code) not in CODES]  # int: a range counts up to any other type
+        if outside:
+            raise GeoPointSegError(
+                f"expected codes from {CODES[0]} to {CODES[-1]}, which attribute tables hold, got {outside[0]}: "
+                "give the classes shorter codes, and check --class-field"
+            )
 
     def __len__(self) -> int:
         """How many classes there are."""
         return len(self.names)
 
     @classmethod
-    def of(cls, labels: Iterable[str | int], names: Mapping[int, str] | None = None) -> "Classes":
+    def of(
+        cls,
+        labels: Iterable[str | int],
+        names: Mapping[int, str] | None = None,
+        colors: Mapping[str, str] | None = None,
+    ) -> "Classes":
         """Classes from the labels of points or pixels, whatever their order.
 
         Text is sorted by name, numbers by code. Familiar names get their usual colour, others one from a
@@ -83,6 +63,7 @@ class Classes:
         Args:
             labels: Class names or codes; repeats are fine.
             names: Names for codes, such as {10: "building"}.
+            colors: Colours (#rrggbb) for class names, kept as they are.
         """
         unique = set(labels)
         if any(isinstance(label, str) for label in unique):
@@ -91,7 +72,13 @@ class Classes:
         else:
             codes = tuple(sorted(int(label) for label in unique))
             ordered = [(names or {}).get(code, str(code)) for code in codes]
-        return cls(tuple(ordered), _colors(ordered), codes)
+        return cls.colored(ordered, codes, colors)
+
+    @classmethod
+    def colored(cls, names: Sequence[str], codes: Sequence[int], colors: Mapping[str, str] | None = None) -> "Classes":
+        """Classes in a given order, with a colour for each: one that is given, or else as `of` chooses."""
+        require_count(len(names))  # before a colour is sought for each of a million
+        return cls(tuple(names), distinct_colors(names, colors), tuple(codes))
 
     @classmethod
     def from_records(cls, records: Iterable[Mapping[str, Any]]) -> "Classes":
@@ -126,22 +113,13 @@ class Classes:
         return {i: (*rgb, 255) for i, rgb in enumerate(self.rgb())} | {UNLABELLED: (0, 0, 0, 0)}
 
 
-def _colors(names: list[str]) -> tuple[str, ...]:
-    """A colour for each name, all different."""
-    colors = [FAMILIAR.get(name.strip().lower(), "") for name in names]
-    taken = set(colors)
-    spare = (color for color in _endless_palette() if color not in taken)
-    seen: set[str] = set()
-    for i, color in enumerate(colors):
-        if not color or color in seen:
-            colors[i] = next(spare)
-        seen.add(colors[i])
-    return tuple(colors)
+def require_count(count: int) -> None:
+    """Refuse so many classes if a class raster cannot hold them.
 
-
-def _endless_palette() -> Iterable[str]:
-    """The palette, then hues a golden angle apart."""
-    yield from PALETTE
-    for i in count():
-        red, green, blue = colorsys.hsv_to_rgb((i * 0.381966) % 1, 0.45 + 0.4 * (i % 2), 0.95 - 0.2 * (i % 3))
-        yield f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
+    Raises:
+        GeoPointSegError: no class, or more than `LIMIT`.
+    """
+    if not 1 <= count <= LIMIT:
+        raise GeoPointSegError(
+            f"expected 1 to {LIMIT} classes, got {count}: is --class-field really the class, not an id?"
+        )

@@ -9,11 +9,12 @@ import sys
 import typing
 from argparse import ArgumentError
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from docstring_parser import parse as parse_docstring
+from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
 from geopointseg import __version__
@@ -115,28 +116,48 @@ def _call(function: Callable[..., Answer], prog: str, arguments: list[str]) -> A
     hints = typing.get_type_hints(function)
     if list(hints) == ["arguments", "return"]:  # LightningCLI parses for itself
         return function(arguments)
-    doc = parse_docstring(inspect.getdoc(function) or "")
-    helps = {p.arg_name: p.description or "" for p in doc.params}
-    parser = ArgumentParser(prog=prog, description=doc.short_description, exit_on_error=False)
-    parameters = inspect.signature(function).parameters
-    for name, parameter in parameters.items():
-        _add_argument(parser, parameter, hints[name], helps.get(name, ""))
+    about = parse_from_object(function).short_description
+    parser = ArgumentParser(prog=prog, description=about, exit_on_error=False)
+    _add_arguments(parser, function)
     try:
         values = vars(parser.parse_args(arguments))
     except ArgumentError as error:
         raise GeoPointSegError(f"{error}: see '{prog} --help'") from error
-    return function(**{name: values[name] for name in parameters})
+    return function(**_gather(function, values))
 
 
-def _add_argument(parser: ArgumentParser, parameter: inspect.Parameter, kind: object, text: str) -> None:
-    """One parameter as a positional argument or, if keyword-only, as an option."""
+def _add_arguments(parser: ArgumentParser, target: Callable[..., Any]) -> None:
+    """Every parameter as an argument; one that is a dataclass gives its fields as options."""
+    hints = typing.get_type_hints(target)
+    helps = {p.arg_name: p.description or "" for p in parse_from_object(target).params}
+    for name, parameter in inspect.signature(target).parameters.items():
+        if is_dataclass(hints[name]):
+            _add_arguments(parser, hints[name])
+        else:
+            positional = parameter.kind is not parameter.KEYWORD_ONLY and not is_dataclass(target)
+            _add_argument(parser, parameter, hints[name], helps.get(name, ""), positional=positional)
+
+
+def _gather(target: Callable[..., Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The parsed values as arguments, fields put together to their dataclass."""
+    hints = typing.get_type_hints(target)
+    return {
+        name: hints[name](**_gather(hints[name], values)) if is_dataclass(hints[name]) else values[name]
+        for name in inspect.signature(target).parameters
+    }
+
+
+def _add_argument(
+    parser: ArgumentParser, parameter: inspect.Parameter, kind: object, text: str, *, positional: bool
+) -> None:
+    """One parameter as a positional argument or as an option."""
     options: dict[str, Any] = {"help": text, "type": kind}
     for part in (kind, *typing.get_args(kind)):
         if typing.get_origin(part) in (Sequence, list):  # several values, given as a b c
             options |= {"nargs": "+", "type": typing.get_args(part)[0]}
         elif typing.get_origin(part) is tuple:
             options |= {"nargs": len(typing.get_args(part)), "type": typing.get_args(part)[0]}
-    if parameter.kind is not parameter.KEYWORD_ONLY:
+    if positional:
         parser.add_argument(parameter.name, **options)
         return
     if kind is bool:

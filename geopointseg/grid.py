@@ -12,11 +12,14 @@ import numpy as np
 import rasterio.windows
 from affine import Affine
 from numpy.typing import ArrayLike, NDArray
+from pyproj import Geod
 from rasterio.crs import CRS
 
 from geopointseg.errors import GeoPointSegError
 
 __all__ = ["Grid", "Window"]
+
+WGS84 = Geod(ellps="WGS84")
 
 
 class Window(NamedTuple):
@@ -82,6 +85,18 @@ class Grid:
         return -self.transform.e, self.transform.a
 
     @property
+    def ground_size(self) -> tuple[float, float]:
+        """(height, width) of a pixel in metres, for a CRS in degrees at the raster's centre."""
+        if not self.crs.is_geographic:
+            metres = float(self.crs.linear_units_factor[1])
+            return self.pixel_size[0] * metres, self.pixel_size[1] * metres
+        west, south, east, north = self.bounds
+        x, y = (west + east) / 2, (south + north) / 2
+        height, width = self.pixel_size
+        across = WGS84.inv([x, x], [y - height / 2, y], [x, x + width], [y + height / 2, y])[2]
+        return float(across[0]), float(across[1])
+
+    @property
     def bounds(self) -> tuple[float, float, float, float]:
         """(west, south, east, north) in units of the CRS."""
         return self.window_bounds(Window(0, 0, self.height, self.width))
@@ -95,13 +110,13 @@ class Grid:
     def rowcol(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and columns of the pixels that hold the coordinates; they may lie outside the grid.
 
-        Not-finite coordinates (a failed reprojection) become (-1, -1), which no grid contains.
+        Coordinates that are not finite (a failed reprojection) or absurd become (-1, -1), which no grid contains.
         """
         t = self.transform
         cols = np.floor((np.asarray(x, dtype=float) - t.c) / t.a)
         rows = np.floor((np.asarray(y, dtype=float) - t.f) / t.e)
-        finite = np.isfinite(rows) & np.isfinite(cols)
-        return np.where(finite, rows, -1).astype(np.int64), np.where(finite, cols, -1).astype(np.int64)
+        sane = (np.abs(rows) < 2**53) & (np.abs(cols) < 2**53)
+        return np.where(sane, rows, -1).astype(np.int64), np.where(sane, cols, -1).astype(np.int64)
 
     def xy(self, rows: ArrayLike, cols: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Coordinates of pixel centres."""

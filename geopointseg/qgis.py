@@ -1,12 +1,20 @@
 """What makes QGIS and GDAL show class names and colours: layer styles, map styles, attribute tables."""
 
+from collections.abc import Sequence
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pandas as pd
 
 from geopointseg.classes import Classes
 
-__all__ = ["attribute_table", "layer_styles", "map_style"]
+__all__ = ["Layer", "attribute_table", "layer_styles", "map_style"]
+
+Layer = Literal["points", "scribbles", "areas", "held_out"]
+Look = dict[str, str]
+"""Properties of a symbol layer as QGIS names them in a .qml; lengths in millimetres."""
+CLEAR = "255,255,255,0"
+GREY = "128,128,128"
 
 
 def map_style(classes: Classes) -> str:
@@ -22,46 +30,122 @@ def map_style(classes: Classes) -> str:
     return _document(root, "qgis")
 
 
-def layer_styles(classes: Classes) -> pd.DataFrame:
-    """The row of a GeoPackage's `layer_styles` table that makes QGIS colour the layer `points` by class."""
+def layer_styles(classes: Classes, layers: Sequence[Layer] = ("points",)) -> pd.DataFrame:
+    """The rows of a GeoPackage's `layer_styles` table that make QGIS show its layers by class.
+
+    Features that are not used (their `status` says why) are hollow, scribbles dotted, in the colour of their class;
+    those without a class are small and grey. Held-out blocks are hatched in grey.
+
+    Args:
+        classes: The classes in `class_name`.
+        layers: Names of the layers, each with its own kind of symbol.
+    """
     return pd.DataFrame(
         {
-            "f_table_catalog": [""],
-            "f_table_schema": [""],
-            "f_table_name": ["points"],
-            "f_geometry_column": ["geom"],
-            "styleName": ["classes"],
-            "styleQML": [_point_style(classes)],
-            "styleSLD": [""],
-            "useAsDefault": [True],
-            "description": ["classes in their colours"],
-            "owner": [""],
-            "ui": [""],
-            "update_time": ["1970-01-01T00:00:00.000Z"],  # fixed, so that the same points give the same file
+            "f_table_catalog": "",
+            "f_table_schema": "",
+            "f_table_name": list(layers),
+            "f_geometry_column": "geom",
+            "styleName": ["held out" if layer == "held_out" else "classes" for layer in layers],
+            "styleQML": [_block_style() if layer == "held_out" else _class_style(classes, layer) for layer in layers],
+            "styleSLD": "",
+            "useAsDefault": True,
+            "description": [
+                "blocks that are not trained on" if layer == "held_out" else "classes in their colours"
+                for layer in layers
+            ],
+            "owner": "",
+            "ui": "",
+            "update_time": "1970-01-01T00:00:00.000Z",  # fixed, so that the same points give the same file
         }
     )
 
 
-def _point_style(classes: Classes) -> str:
-    """A .qml for points: one filled circle per class."""
+def _class_style(classes: Classes, layer: Layer) -> str:
+    """A .qml with one symbol per class, and a last one for features without."""
+    kind, name, symbol = SYMBOLS[layer]
     root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
     renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr="class_name", symbollevels="0")
     categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
-    for row, (red, green, blue) in zip(classes.records(), classes.rgb(), strict=True):
-        name, number = row["name"], str(row["id"])
-        ET.SubElement(categories, "category", value=name, label=name, symbol=number, render="true", type="string")
-        symbol = ET.SubElement(symbols, "symbol", type="marker", name=number, alpha="1")
-        options = ET.SubElement(ET.SubElement(symbol, "layer", {"class": "SimpleMarker"}, enabled="1"), "Option")
-        options.set("type", "Map")
-        marker = {
-            "name": "circle",
-            "size": "2.6",
-            "color": f"{red},{green},{blue},255",
-            "outline_color": "35,35,35,255",
-        }
-        for key, value in marker.items():
-            ET.SubElement(options, "Option", type="QString", name=key, value=value)
+    shown = [(text, text, *symbol(*rgb)) for text, rgb in zip(classes.names, classes.rgb(), strict=True)]
+    for i, (value, label, look, unused) in enumerate([*shown, ("", "no class", NO_CLASS[layer], {})]):
+        attributes = {"value": value, "label": label, "symbol": str(i), "render": "true", "type": "string"}
+        ET.SubElement(categories, "category", attributes)
+        _symbol_layer(ET.SubElement(symbols, "symbol", type=kind, name=str(i), alpha="1"), name, look, unused)
     return _document(root, "qgis")
+
+
+def _block_style() -> str:
+    """A .qml for held-out blocks: a grey hatch within a grey outline."""
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
+    symbols = ET.SubElement(ET.SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0"), "symbols")
+    symbol = ET.SubElement(symbols, "symbol", type="fill", name="0", alpha="1")
+    line = {"line_color": f"{GREY},255", "line_width": "0.3"}
+    hatch = _symbol_layer(symbol, "LinePatternFill", {"angle": "45", "distance": "3"})
+    _symbol_layer(ET.SubElement(hatch, "symbol", type="line", name="@0@0", alpha="1"), "SimpleLine", line)
+    _symbol_layer(symbol, "SimpleLine", line | {"line_width": "0.6"})
+    return _document(root, "qgis")
+
+
+def _marker(red: int, green: int, blue: int) -> tuple[Look, Look]:
+    """A filled circle; a ring where the point is not used."""
+    color = f"{red},{green},{blue}"
+    look = {"name": "circle", "size": "2.6", "color": f"{color},255", "outline_color": "35,35,35,255"}
+    look["outline_width"] = "0.2"
+    return look, {"fillColor": CLEAR, "outlineColor": f"{color},255", "outlineWidth": "0.6"}
+
+
+def _line(red: int, green: int, blue: int) -> tuple[Look, Look]:
+    """A line; dotted where the scribble is not used."""
+    look = {"line_color": f"{red},{green},{blue},255", "line_width": "1", "line_style": "solid", "capstyle": "round"}
+    return look, {"outlineStyle": "dot"}
+
+
+def _fill(red: int, green: int, blue: int) -> tuple[Look, Look]:
+    """A half transparent area; its outline alone where it is not used."""
+    color = f"{red},{green},{blue}"
+    look = {"color": f"{color},128", "style": "solid", "outline_color": f"{color},255", "outline_width": "0.6"}
+    return look, {"fillColor": CLEAR}
+
+
+# Where a look has what a data-defined property stands for.
+USUAL = {
+    "fillColor": "color",
+    "outlineColor": "outline_color",
+    "outlineWidth": "outline_width",
+    "outlineStyle": "line_style",
+}
+SYMBOLS = {
+    "points": ("marker", "SimpleMarker", _marker),
+    "scribbles": ("line", "SimpleLine", _line),
+    "areas": ("fill", "SimpleFill", _fill),
+}
+NO_CLASS: dict[str, Look] = {
+    "points": {"name": "cross", "size": "2", "color": CLEAR, "outline_color": f"{GREY},255", "outline_width": "0.5"},
+    "scribbles": {"line_color": f"{GREY},255", "line_style": "dot", "line_width": "0.5"},
+    "areas": {"color": CLEAR, "style": "no", "outline_color": f"{GREY},255", "outline_width": "0.4"},
+}
+
+
+def _symbol_layer(symbol: ET.Element, name: str, look: Look, unused: Look | None = None) -> ET.Element:
+    """Add a layer to a symbol; where a feature is not used, the properties `unused` stand for the usual ones."""
+    layer = ET.SubElement(symbol, "layer", {"class": name, "enabled": "1", "pass": "0", "locked": "0"})
+    options = ET.SubElement(layer, "Option", type="Map")
+    for key, value in look.items():
+        ET.SubElement(options, "Option", type="QString", name=key, value=value)
+    if unused:
+        defined = ET.SubElement(ET.SubElement(layer, "data_defined_properties"), "Option", type="Map")
+        ET.SubElement(defined, "Option", type="QString", name="name", value="")
+        properties = ET.SubElement(defined, "Option", type="Map", name="properties")
+        ET.SubElement(defined, "Option", type="QString", name="type", value="collection")
+        for key, value in unused.items():
+            this = ET.SubElement(properties, "Option", type="Map", name=key)
+            ET.SubElement(this, "Option", type="bool", name="active", value="true")
+            # not NULL for the usual look: QGIS 3.22 would keep the width of the feature drawn before
+            expression = f"CASE WHEN \"status\" <> 'used' THEN '{value}' ELSE '{look[USUAL[key]]}' END"
+            ET.SubElement(this, "Option", type="QString", name="expression", value=expression)
+            ET.SubElement(this, "Option", type="int", name="type", value="3")
+    return layer
 
 
 def attribute_table(classes: Classes) -> str:

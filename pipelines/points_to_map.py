@@ -16,7 +16,9 @@ from geopointseg.grid import Window
 from geopointseg.labels.check import CheckReport, check
 from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import MaskReport, mask
+from geopointseg.labels.split import Split
 from geopointseg.labels.superpixels import Method
+from geopointseg.labels.vector import PointSource
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.infer import Precision
@@ -55,16 +57,14 @@ class RunReport:
 def run(
     *,
     raster: list[str],
-    points: Path,
-    class_field: str,
+    source: PointSource,
+    split: Split,
     out: Path = Path("result"),
     truth: list[str] | None = None,
-    layer: str | None = None,
     crs: str | None = None,
     nodata: float | None = None,
     method: Method = "felzenszwalb",
     size: int = 50,
-    held_out: float = 0.2,
     chip: int = 128,
     steps: int = 600,
     minutes: float | None = None,
@@ -76,16 +76,14 @@ def run(
 
     Args:
         raster: Raster files, folders or globs.
-        points: Vector layer with the labelled points.
-        class_field: Column with the class, text or whole numbers.
+        source: The labelled points.
+        split: What is held out for assessment.
         out: Folder for everything that is made.
         truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
-        layer: Layer of the points, where the file has several.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
         method: Superpixel algorithm.
         size: Superpixel size: mean area in pixels (slic) or scale (felzenszwalb); larger labels more, less surely.
-        held_out: Share of the points kept aside for assessment, by spatial block.
         chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
         steps: Training steps.
         minutes: End training after this time if the steps are not done before.
@@ -104,13 +102,11 @@ def run(
 
     checked = check(
         raster,
-        points=points,
-        class_field=class_field,
+        source=source,
+        split=split,
         out=out / "points.gpkg",
-        layer=layer,
         crs=crs,
         nodata=nodata,
-        held_out=held_out,
         seed=seed,
         overwrite=overwrite,
     )
@@ -230,8 +226,8 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite
     _blank_west(scene.truth, unseen)
     return run(
         raster=[str(scene.image)],
-        points=clicks,
-        class_field="class_name",
+        source=PointSource(clicks, "class_name"),
+        split=Split(),
         out=out,
         truth=[str(unseen)],
         steps=steps,

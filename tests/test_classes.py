@@ -1,12 +1,16 @@
 """Class ids follow from the labels alone, codes of users survive, and every class has its own colour."""
 
 import re
+from itertools import combinations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.color import deltaE_ciede2000, rgb2lab
 
-from geopointseg.classes import FAMILIAR, LIMIT, UNLABELLED, Classes
+from geopointseg.classes import CODES, LIMIT, UNLABELLED, Classes
+from geopointseg.colors import FAMILIAR, PALETTE, distinct_colors, familiar_color
 from geopointseg.errors import GeoPointSegError
 
 LABELS = ["water", "building", "grass", "water", "building", "peat bog"]
@@ -44,17 +48,76 @@ def test_colours_are_distinct_and_well_formed(count):
 
 
 def test_familiar_names_get_their_colour_and_no_two_the_same():
-    classes = Classes.of([*FAMILIAR, "peat bog", "Water "])
+    classes = Classes.of(["building", "woodland", "forest", "peat bog", "water", "Water "])
     by_name = dict(zip(classes.names, classes.colors, strict=True))
     assert len(set(classes.colors)) == len(classes)
     assert by_name["building"] == FAMILIAR["building"]
     assert FAMILIAR["water"] in (by_name["water"], by_name["Water "])
+    assert (by_name["forest"], by_name["woodland"]) == (FAMILIAR["forest"], PALETTE[1])  # a tree is a tree: first wins
+
+
+LEGENDS = {
+    "LandCover.ai": "background|building|woodland|water|road",
+    "Potsdam": "Impervious surfaces|Building|Low vegetation|Tree|Car|Clutter/background",
+    "WorldCover": "Tree cover|Shrubland|Grassland|Cropland|Built-up|Bare / sparse vegetation|Snow and ice|"
+    "Permanent water bodies|Herbaceous wetland|Mangroves|Moss and lichen",
+    "Dynamic World": "water|trees|grass|flooded vegetation|crops|shrub and scrub|built|bare|snow and ice",
+    "CORINE": "Discontinuous urban fabric|Industrial or commercial units|Mineral extraction sites|Vineyards|"
+    "Olive groves|Pastures|Broad-leaved forest|Coniferous forest|Mixed forest|Moors and heathland|"
+    "Beaches, dunes, sands|Bare rocks|Burnt areas|Inland marshes|Peat bogs|Salt marshes|Water courses|Sea and ocean",
+    "clouds": "cloud|cloud shadow|snow|soil",
+}
+
+
+@pytest.mark.parametrize("legend", LEGENDS.values(), ids=LEGENDS)
+def test_common_legends_have_their_usual_colours(legend):
+    names = legend.split("|")
+    assert list(distinct_colors(names)) == [familiar_color(name) for name in names]
+    assert len(set(distinct_colors(names))) == len(names)
+
+
+@pytest.mark.parametrize("name", ["Wetlands", "inland_marshes", "GRASSES", "Built-up", "permanent water bodies"])
+def test_a_familiar_name_is_known_in_any_spelling(name):
+    assert familiar_color(name) in FAMILIAR.values()
+
+
+@pytest.mark.parametrize("name", ["", "s", "10", "forest 2", "Gewässer", "forestry office"])
+def test_a_strange_name_has_no_usual_colour(name):
+    assert familiar_color(name) is None
+
+
+def test_every_familiar_name_has_its_own_colour():
+    assert {name: familiar_color(name) for name in FAMILIAR} == FAMILIAR
+
+
+def test_usual_colours_can_be_told_apart():
+    colors = sorted(set(FAMILIAR.values()))
+    lab = rgb2lab(np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colors])[None])[0]
+    assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors)
+    assert min(deltaE_ciede2000(a, b) for a, b in combinations(lab, 2)) > 7
+    assert 10 < lab[:, 0].min() < lab[:, 0].max() < 93  # to be seen on black, and on white
+
+
+def test_given_colours_are_kept_and_kept_clear_of():
+    names = ["a", "b", "forest", "water"]
+    assert distinct_colors(names, {"a": "#2b83ba", "b": "#2b83ba"})[:3] == ("#2b83ba", "#2b83ba", FAMILIAR["forest"])
+    assert distinct_colors(names, {"a": "#2b83bb"})[3] not in ("#2b83ba", "#2b83bb")  # too near to water's own
+    assert distinct_colors(names, {"water": "#e69f00"}) == (PALETTE[1], PALETTE[2], FAMILIAR["forest"], "#e69f00")
+    assert Classes.of(names, colors={"b": "#010203"}).colors[1] == "#010203"
 
 
 @pytest.mark.parametrize("count", [0, LIMIT + 1, 1000])
 def test_too_few_or_too_many_classes_are_refused(count):
     with pytest.raises(GeoPointSegError, match=rf"1 to 254 classes, got {count}.*--class-field"):
         Classes.of(range(count))
+
+
+@pytest.mark.parametrize("code", [CODES[0] - 1, CODES[-1] + 1])
+def test_codes_beyond_32_bits_are_refused(code):
+    with pytest.raises(
+        GeoPointSegError, match=rf"codes from -2147483648 to 2147483647, .* got {code}: give the classes"
+    ):
+        Classes.of([1, code])
 
 
 def test_a_name_twice_is_refused():

@@ -300,7 +300,7 @@ def test_a_command_ends_with_its_files_and_what_comes_next(image, clicks, tmp_pa
     assert main(["check", *map(str, given)]) == 0
     text = capsys.readouterr().out
     assert text.endswith(
-        f"wrote\n  {out}\n  {out.with_suffix('.check.json')}\nnext: geopointseg mask RASTER --points {out}\n"
+        f"wrote\n  {out}\n  {out.with_name('check.json')}\nnext: geopointseg mask RASTER --points {out}\n"
     )
 
 

@@ -11,15 +11,16 @@ ROOT = Path(__file__).parents[1]
 # Every module below its users; those of one floor do not know each other, except within one folder.
 FLOORS = (
     ("geopointseg.errors",),
+    ("geopointseg.colors",),
     ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
-    ("geopointseg.raster", "geopointseg.qgis"),
+    ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend"),
     ("geopointseg.labels", "geopointseg.scene"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
     ("pipelines", "geopointseg.cli"),
 )
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
-LIGHT = [name for names in FLOORS[:4] for name in names]
+LIGHT = [name for names in FLOORS[:5] for name in names]
 HEAVY = {"torch", "torchgeo", "lightning", "torchvision"}
 
 

@@ -9,6 +9,8 @@ import rasterio
 
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
+from geopointseg.labels.split import Split
+from geopointseg.labels.vector import PointSource
 from geopointseg.raster import raster_classes
 from geopointseg.scene import write_scene
 from pipelines.points_to_map import run
@@ -44,7 +46,12 @@ def made(scene, clicks, tmp_path_factory):
     """A run of 40 steps."""
     out = tmp_path_factory.mktemp("run") / "result"
     return out, run(
-        raster=[str(scene.image)], points=clicks, class_field="cover", out=out, truth=[str(scene.truth)], steps=40
+        raster=[str(scene.image)],
+        source=PointSource(clicks, "cover"),
+        split=Split(),
+        out=out,
+        truth=[str(scene.truth)],
+        steps=40,
     )
 
 
@@ -123,7 +130,7 @@ def test_a_second_run_into_the_folder_is_refused(made, scene, clicks):
     out, _ = made
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(GeoPointSegError, match=r"expected a new or empty folder, got .*: add --overwrite"):
-        run(raster=[str(scene.image)], points=clicks, class_field="cover", out=out)
+        run(raster=[str(scene.image)], source=PointSource(clicks, "cover"), split=Split(), out=out)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
@@ -131,7 +138,7 @@ def test_same_seed_same_map(scene, clicks, tmp_path):
     maps = []
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):
         out = tmp_path / name
-        run(raster=[str(scene.image)], points=clicks, class_field="cover", out=out, steps=5, seed=seed)
+        run(raster=[str(scene.image)], source=PointSource(clicks, "cover"), split=Split(), out=out, steps=5, seed=seed)
         maps.append(out / "map.tif")
     assert maps[0].read_bytes() == maps[1].read_bytes()
     assert not np.array_equal(pixels(maps[0]), pixels(maps[2]))
@@ -149,8 +156,8 @@ def test_a_raster_smaller_than_a_chip_with_codes_for_classes(raster_file, points
     out = tmp_path / "result"
     run(
         raster=[str(raster_file(halves, nodata=0))],
-        points=points_file(rows),
-        class_field="landcover",
+        source=PointSource(points_file(rows), "landcover"),
+        split=Split(),
         out=out,
         steps=30,
     )
@@ -172,5 +179,5 @@ def test_two_rasters_give_two_maps(scene, clicks, raster_file, tmp_path):
         raster_file(bands[:, :, 160:], "east.tif", origin=(origin[0] + 80, origin[1]), pixel=(0.5, 0.5)),
     ]
     out = tmp_path / "result"
-    run(raster=[str(path) for path in files], points=clicks, class_field="cover", out=out, steps=3)
+    run(raster=[str(path) for path in files], source=PointSource(clicks, "cover"), split=Split(), out=out, steps=3)
     assert sorted(path.name for path in (out / "maps").glob("*.tif")) == ["east.tif", "west.tif"]

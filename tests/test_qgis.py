@@ -1,4 +1,4 @@
-"""QGIS opens what we write with the names and colours of the classes; class 0 shows."""
+"""QGIS opens what we write with the names and colours of the classes; class 0 shows, what is not used is hollow."""
 
 import json
 import os
@@ -7,15 +7,20 @@ import subprocess
 import geopandas as gpd
 import matplotlib.image
 import numpy as np
+import pyogrio
 import pytest
 from affine import Affine
 from matplotlib.colors import to_rgb
 from rasterio.crs import CRS
+from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import Classes
 from geopointseg.grid import Grid, Window
 from geopointseg.labels.points import Points, write_points
+from geopointseg.legend.files import read_legend
+from geopointseg.legend.styles import own_style
 from geopointseg.maps.write import write_map
+from geopointseg.qgis import layer_styles
 
 PYTHON = "/usr/bin/python3"  # the interpreter that Debian's python3-qgis belongs to
 CLASSES = Classes.of(["bare", "building", "grass", "<water> & 'reeds'", "woodland"])
@@ -112,7 +117,9 @@ def test_the_points_are_categorised_in_the_same_names_and_colours(seen):
     told, _ = seen
     assert told["type"][1] == "categorizedSymbol"
     assert told["field"] == "class_name"
-    assert told["marks"] == [[name, name, color] for name, color in zip(CLASSES.names, CLASSES.colors, strict=True)]
+    marks = [[name, name, color] for name, color in zip(CLASSES.names, CLASSES.colors, strict=True)]
+    assert told["marks"][:-1] == marks
+    assert told["marks"][-1][:2] == ["no class", ""]
 
 
 def test_every_class_is_drawn_opaque_and_nodata_is_not(seen):
@@ -121,3 +128,139 @@ def test_every_class_is_drawn_opaque_and_nodata_is_not(seen):
     for i, color in enumerate([*CLASSES.colors, "#ff00ff"]):  # the last stripe has no data: the background shows
         stripe = picture[60:180, i * 50 + 10 : i * 50 + 40]
         assert np.abs(stripe - to_rgb(color)).max() < 0.02, color
+
+
+LAYERS = ("points", "scribbles", "areas", "held_out")
+SHAPES = {
+    "points": Point,
+    "scribbles": lambda x, y: LineString([(x - 40, y), (x + 40, y)]),
+    "areas": lambda x, y: box(x - 40, y - 40, x + 40, y + 40),
+    "held_out": lambda x, y: box(x - 40, y - 40, x + 40, y + 40),
+}
+DRAW = """
+import json, sys
+from qgis.core import (QgsApplication, QgsMapRendererParallelJob, QgsMapSettings, QgsRectangle, QgsVectorLayer)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor
+
+file, folder = sys.argv[1:]
+app = QgsApplication([], False)
+app.initQgis()
+told = {}
+for name in ["points", "scribbles", "areas", "held_out"]:
+    layer = QgsVectorLayer(file + "|layername=" + name, name, "ogr")
+    renderer = layer.renderer()
+    told[name] = [renderer.type(), layer.labelsEnabled()]
+    if renderer.type() == "categorizedSymbol":
+        marks = [[c.label(), c.symbol().color().name()] for c in renderer.categories()]
+        told[name] += [renderer.classAttribute(), marks]
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setExtent(QgsRectangle(-50, -50, 550, 150))
+    settings.setOutputSize(QSize(600, 200))
+    settings.setBackgroundColor(QColor("#ff00ff"))
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    job.renderedImage().save(folder + "/" + name + ".png")
+    layer.saveNamedStyle(folder + "/" + name + ".qml")
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """What QGIS says of vector layers, and the picture it draws of each.
+
+    One pixel is one metre. Features stand 100 m apart: a column per class and one without, used ones in the lower row.
+    """
+    folder = tmp_path_factory.mktemp("vectors")
+    path = folder / "labels.gpkg"
+    rows = [(x, y, name) for y in (0, 100) for x, name in zip(range(0, 600, 100), [*CLASSES.names, None], strict=True)]
+    status = [("outside" if y else "used") if name else "null_class" for _, y, name in rows]
+    for layer in LAYERS:
+        columns = {"class_name": [name for *_, name in rows], "status": status}
+        shapes = [SHAPES[layer](x, y) for x, y, _ in rows]
+        frame = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32633")
+        pyogrio.write_dataframe(frame, path, layer=layer, driver="GPKG", append=path.exists())
+    pyogrio.write_dataframe(layer_styles(CLASSES, LAYERS), path, layer="layer_styles", append=True)
+    (folder / "draw.py").write_text(DRAW)
+    command = [PYTHON, folder / "draw.py", path, folder]
+    run = subprocess.run(command, capture_output=True, text=True, env=HEADLESS, timeout=300)
+    assert run.returncode == 0, run.stderr
+    pictures = {layer: matplotlib.image.imread(folder / f"{layer}.png")[..., :3] for layer in LAYERS}
+    return json.loads(run.stdout.splitlines()[-1]), pictures, path
+
+
+BACKGROUND = np.array([1.0, 0.0, 1.0])
+
+
+def around(picture, column, *, used, reach=45):
+    """The pixels about a feature, as (row, column, RGB)."""
+    row, column = (150 if used else 50), column * 100 + 50
+    return picture[row - reach : row + reach + 1, column - reach : column + reach + 1]
+
+
+def share(pixels, color):
+    """How many of the pixels have a colour."""
+    return (np.abs(pixels - color).max(axis=-1) < 0.02).mean()
+
+
+@pytest.mark.parametrize("layer", LAYERS[:3])
+def test_layers_of_labels_are_categorised_in_our_names_and_colours(drawn, layer):
+    kind, labelled, field, marks = drawn[0][layer]
+    assert (kind, labelled, field) == ("categorizedSymbol", False, "class_name")
+    assert marks[:-1] == [list(pair) for pair in zip(CLASSES.names, CLASSES.colors, strict=True)]
+    assert marks[-1][0] == "no class"
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_a_used_point_is_filled_and_an_unused_one_hollow(drawn, column):
+    picture, color = drawn[1]["points"], to_rgb(CLASSES.colors[column])
+    assert share(around(picture, column, used=True, reach=2), color) == 1
+    assert share(around(picture, column, used=False, reach=1), BACKGROUND) == 1
+    assert share(around(picture, column, used=False, reach=8), color) > 0.02  # the ring
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_a_used_scribble_is_whole_and_an_unused_one_dotted(drawn, column):
+    picture, color = drawn[1]["scribbles"], to_rgb(CLASSES.colors[column])
+    line = around(picture, column, used=True)[45, 10:-10]
+    dots = around(picture, column, used=False)[45, 10:-10]
+    assert share(line, color) == 1
+    assert 0.2 < share(dots, color) < 0.9
+    assert share(dots, BACKGROUND) > 0.02
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_a_used_area_is_half_transparent_and_an_unused_one_an_outline(drawn, column):
+    picture, color = drawn[1]["areas"], np.array(to_rgb(CLASSES.colors[column]))
+    assert share(around(picture, column, used=True, reach=30), (color + BACKGROUND) / 2) == 1
+    assert share(around(picture, column, used=False, reach=30), BACKGROUND) == 1
+    assert share(around(picture, column, used=False), color) > 0.02
+
+
+@pytest.mark.parametrize("layer", LAYERS[:3])
+def test_what_has_no_class_is_small_and_grey(drawn, layer):
+    pixels = around(drawn[1][layer], 5, used=True)
+    assert share(pixels, BACKGROUND) > 0.9
+    mark = pixels[np.abs(pixels - BACKGROUND).max(axis=-1) > 0.25]  # its rim is blended with the background
+    assert len(mark) > 5
+    assert np.abs(mark - mark[:, ::-1]).max() < 0.02  # as much red as blue: grey on magenta, no class's colour
+
+
+def test_held_out_blocks_are_hatched(drawn):
+    assert drawn[0]["held_out"] == ["singleSymbol", False]
+    inside = around(drawn[1]["held_out"], 0, used=True, reach=35)
+    assert share(inside, BACKGROUND) > 0.4
+    assert share(inside, to_rgb("#808080")) > 0.01
+
+
+@pytest.mark.parametrize("layer", LAYERS[:3])
+def test_a_style_that_qgis_saved_reads_as_our_classes(drawn, layer):
+    *_, path = drawn
+    legend = read_legend(path.with_name(f"{layer}.qml"))
+    assert legend.names == CLASSES.names
+    assert legend.colors == dict(zip(CLASSES.names, CLASSES.colors, strict=True))
+    assert own_style(path, layer, "class_name") == legend.colors

@@ -24,21 +24,43 @@ def test_the_map_style_shows_every_class_opaque(classes):
     assert entries[0][0] == 0
 
 
+def options(element):
+    """The properties of a symbol's layer."""
+    return {option.get("name"): option.get("value") for option in element.findall("layer/Option/Option")}
+
+
 @both
-def test_the_point_style_has_a_symbol_for_every_class(classes):
-    styles = layer_styles(classes)
-    assert styles[["f_table_name", "f_geometry_column"]].to_numpy().tolist() == [["points", "geom"]]
+@pytest.mark.parametrize(
+    ("layer", "kind", "color", "alpha"),
+    [("points", "marker", "color", 255), ("scribbles", "line", "line_color", 255), ("areas", "fill", "color", 128)],
+)
+def test_a_style_has_a_symbol_for_every_class_and_one_for_none(classes, layer, kind, color, alpha):
+    styles = layer_styles(classes, (layer,))
+    assert styles[["f_table_name", "f_geometry_column"]].to_numpy().tolist() == [[layer, "geom"]]
     assert styles["useAsDefault"].tolist() == [True]
     root = ET.fromstring(styles["styleQML"].item())
     (renderer,) = root.iter("renderer-v2")
     assert renderer.get("attr") == "class_name"
-    assert [c.get("value") for c in root.iter("category")] == list(classes.names)
-    colors = {
-        symbol.get("name"): next(o.get("value") for o in symbol.iter("Option") if o.get("name") == "color")
-        for symbol in root.iter("symbol")
-    }
-    drawn = [colors[c.get("symbol")] for c in root.iter("category")]
-    assert drawn == [f"{r},{g},{b},255" for r, g, b in classes.rgb()]
+    shown = [(c.get("value"), c.get("label")) for c in root.iter("category")]
+    assert shown == [*((name, name) for name in classes.names), ("", "no class")]
+    symbols = {symbol.get("name"): symbol for symbol in root.iter("symbol")}
+    assert {symbol.get("type") for symbol in symbols.values()} == {kind}
+    drawn = [options(symbols[c.get("symbol")])[color] for c in root.iter("category")]
+    assert drawn[:-1] == [f"{r},{g},{b},{alpha}" for r, g, b in classes.rgb()]
+    expressions = [o.get("value") for o in root.iter("Option") if o.get("name") == "expression"]
+    assert len(expressions) >= len(classes)
+    assert all("\"status\" <> 'used'" in expression for expression in expressions)
+
+
+def test_every_layer_has_a_row_of_its_own():
+    layers = ("points", "scribbles", "areas", "held_out")
+    styles = layer_styles(AWKWARD, layers)
+    assert styles["f_table_name"].tolist() == list(layers)
+    assert styles["useAsDefault"].all()
+    assert layer_styles(AWKWARD)["f_table_name"].tolist() == ["points"]
+    root = ET.fromstring(styles["styleQML"].iloc[-1])
+    assert [renderer.get("type") for renderer in root.iter("renderer-v2")] == ["singleSymbol"]
+    assert [layer.get("class") for layer in root.iter("layer")] == ["LinePatternFill", "SimpleLine", "SimpleLine"]
 
 
 @both
@@ -54,4 +76,6 @@ def test_the_attribute_table_has_a_row_for_every_class(classes):
 
 
 def test_the_same_classes_give_the_same_styles():
-    pd.testing.assert_frame_equal(layer_styles(AWKWARD), layer_styles(AWKWARD))
+    layers = ("points", "held_out")
+    pd.testing.assert_frame_equal(layer_styles(AWKWARD, layers), layer_styles(AWKWARD, layers))
+    assert set(layer_styles(AWKWARD, layers)["update_time"]) == {"1970-01-01T00:00:00.000Z"}

@@ -9,26 +9,28 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rasterio.warp import transform_bounds
 
-from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
-from geopointseg.labels.points import LABEL, OWN_COLUMNS, Points, locate, read_points, write_points
-from geopointseg.labels.split import hold_out
-from geopointseg.raster import Raster, left_out, open_rasters, read, suspect_nodata, valid
+from geopointseg.labels.advice import explain_miss, remarks_on_places, remarks_on_rasters
+from geopointseg.labels.burn import burn_by_tile
+from geopointseg.labels.points import OWN_COLUMNS, Points, read_points, write_points
+from geopointseg.labels.split import Split, hold_out
+from geopointseg.labels.vector import PointSource
+from geopointseg.legend.classify import Classified
+from geopointseg.raster import Raster, open_rasters, parse_crs, read, valid
 
-__all__ = ["CheckReport", "check", "check_points"]
+__all__ = ["CheckReport", "check", "check_file", "check_points"]
 
-TILE = 512  # pixels; points are looked up tile by tile, so that a raster is never held whole
-REASONS = {
-    "used": "",
+TILE = 512  # pixels; features are looked up tile by tile, so that a raster is never held whole
+STATUS = {  # in the words of the notes; each feature's own reason says more
     "outside": "outside every raster",
-    "nodata": "on a pixel without data",
-    "duplicate": "same pixel and class as an earlier point",
-    "conflict": "same pixel as a point of another class",
-    "null_geometry": "no geometry",
-    "null_class": "no class value",
+    "nodata": "on pixels without data",
+    "duplicate": "on the same pixel as an earlier one of their class",
+    "conflict": "on the same pixel as one of another class",
+    "unknown_class": "of a class that is not wanted",
+    "null_geometry": "without geometry",
+    "null_class": "without a class value",
 }
 
 
@@ -44,18 +46,21 @@ class CheckReport:
     def table(self) -> pd.DataFrame:
         """Features by class (rows) and status (columns), with the split of the used ones."""
         frame = self.points.frame
-        label = frame["class_name"].fillna("(no class)")
+        label = frame["class_name"].astype(object).fillna("(no class)")
         status = frame["status"].where(frame["status"] != "used", "used, " + frame["split"].astype(str))
         return pd.crosstab(label.rename("class"), status.rename("status"), margins=True, margins_name="all")
 
     def figures(self) -> dict[str, Any]:
         """The counts as plain values, for JSON."""
         frame = self.points.frame
+        used = self.points.used()
+        per_class = pd.crosstab(frame["class_name"].astype(object).fillna("(no class)"), frame["status"])
         return {
             "features": len(frame),
             "status": frame["status"].value_counts().to_dict(),
-            "split": self.points.used()["split"].value_counts().to_dict(),
-            "used_per_class": self.points.used()["class_name"].value_counts().to_dict(),
+            "split": used["split"].value_counts().to_dict(),
+            "used_per_class": used["class_name"].value_counts().to_dict(),
+            "status_per_class": per_class.to_dict("index"),
             "classes": self.points.classes.records(),
             "notes": list(self.notes),
         }
@@ -65,76 +70,14 @@ class CheckReport:
         return "\n".join([self.table().to_string(), *(f"note: {note}" for note in self.notes)])
 
 
-def check_points(
-    frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequence[Raster]
-) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
-    """Say of every point whether it can be used, and why not.
-
-    Args:
-        frame: Layer with a `LABEL` column, as `read_points` gives it.
-        classes: The classes the labels belong to.
-        rasters: A point is used if it falls on a valid pixel of at least one of them.
-
-    Returns:
-        The layer with `class_id`, `class_name`, `status`, `reason` and `split` ("train") instead of `LABEL`; remarks.
-
-    Raises:
-        GeoPointSegError: no point falls on any raster, none on a valid pixel, or only one class is left.
-    """
-    ids = {name: i for i, name in enumerate(classes.names)} | {code: i for i, code in enumerate(classes.codes)}
-    class_id = frame[LABEL].map(ids)
-    status = pd.Series("outside", index=frame.index)
-    pixel = pd.Series(pd.NA, index=frame.index, dtype="string")  # the first valid pixel, as a key
-    for number, raster in enumerate(rasters):
-        rows, cols = locate(frame, raster)
-        inside = raster.grid.contains(rows, cols)
-        good = inside.copy()
-        good[inside] = _valid_at(raster, rows[inside], cols[inside])
-        status[inside & ~good & (status == "outside")] = "nodata"
-        status[good] = "used"
-        fresh = good & pixel.isna().to_numpy()
-        pixel[fresh] = [f"{number}:{r}:{c}" for r, c in zip(rows[fresh], cols[fresh], strict=True)]
-    status[class_id.isna()] = "null_class"
-    status[frame.geometry.isna()] = "null_geometry"
-    _refuse_hopeless(frame, status, rasters)
-
-    used = status == "used"
-    shared = class_id[used].groupby(pixel[used]).transform("nunique") > 1
-    status[shared.index[shared]] = "conflict"
-    repeated = pixel[status == "used"].duplicated()
-    status[repeated.index[repeated]] = "duplicate"
-
-    kept = class_id[status == "used"]
-    if kept.nunique() < 2:
-        only = classes.names[int(kept.iloc[0])] if len(kept) else "none"
-        counts = ", ".join(f"{n} {name}" for name, n in status.value_counts().items())
-        raise GeoPointSegError(
-            f"expected points of at least two classes on valid pixels, got {len(kept)} of {only} ({counts}): "
-            "add points of another class, or check --class-field"
-        )
-    replaced = [c for c in frame.columns if c.lower() in OWN_COLUMNS]  # SQLite takes Status and status for one
-    out = frame.drop(columns=[LABEL, *replaced])
-    out["class_id"] = class_id.astype("Int64")
-    out["class_name"] = class_id.map(dict(enumerate(classes.names)))
-    out["status"] = status
-    out["reason"] = status.map(REASONS)
-    out["split"] = np.where(status == "used", "train", "")
-    remarks = list(_remarks(out, classes, rasters))
-    if replaced and set(replaced) != set(OWN_COLUMNS):  # all of them: a layer of ours, checked again
-        remarks.append(f"columns of the layer that ours of the same name replace: {', '.join(replaced)}")
-    return out, tuple(remarks)
-
-
 def check(
     rasters: Sequence[str],
     *,
-    points: Path,
-    class_field: str,
+    source: PointSource,
+    split: Split,
     out: Path = Path("points.gpkg"),
-    layer: str | None = None,
     crs: str | None = None,
     nodata: float | None = None,
-    held_out: float = 0.2,
     seed: int = 0,
     overwrite: bool = False,
 ) -> CheckReport:
@@ -142,91 +85,208 @@ def check(
 
     Args:
         rasters: Raster files, folders or globs.
-        points: Vector layer with the labelled points.
-        class_field: Column with the class, text or whole numbers.
+        source: The labelled points.
+        split: What is held out.
         out: GeoPackage to write.
-        layer: Layer name, where the file has several.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
-        held_out: Share of the points kept aside for assessment, by spatial block; 0 for none.
-        seed: Of the choice of held-out blocks.
-        overwrite: Replace an existing GeoPackage.
+        seed: Of the choice of what is held out.
+        overwrite: Replace our layers in an existing GeoPackage; its other layers stay.
 
     Returns:
         The checked points and the account of every feature.
 
     Raises:
-        GeoPointSegError: see `read_points` and `check_points`.
+        GeoPointSegError: see `read_points`, `check_points` and `hold_out`.
     """
-    account = out.with_suffix(".check.json")
     if out.suffix.lower() != ".gpkg" and not out.is_dir():
         raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
-    if out.resolve() == points.resolve():
+    if out.resolve() == source.points.resolve():
         raise GeoPointSegError(
             f"expected another file as --out, got the points themselves, {out}: they are not touched"
         )
     opened, _ = open_rasters(rasters, crs=crs, nodata=nodata)
-    frame, classes, remarks = read_points(points, class_field, layer=layer, crs=crs)
-    frame, more = check_points(frame, classes, opened)
-    frame, blocks = hold_out(frame, opened[0].grid, share=held_out, seed=seed)
-    checked = Points(frame, classes, blocks)
-    notes = (*remarks, *more, *_split_remarks(checked))
-    report = CheckReport(checked, (out, account), notes)
+    features, found, remarks = read_points(source, crs)
+    frame, more = check_points(features, found, opened)
+    frame, blocks = hold_out(frame, [raster.grid for raster in opened], split, seed=seed)
+    checked = Points(frame, found.classes, blocks)
+    notes = (*remarks, *_remarks_on_options(opened, crs, nodata), *more, *_remarks_on_split(checked))
+    report = CheckReport(checked, (out, check_file(out)), notes)
     write_points(checked, out, overwrite=overwrite)
-    write_json(account, report.figures())
+    write_json(check_file(out), report.figures())
     return report
 
 
-def _valid_at(raster: Raster, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """True where the pixel has data, read tile by tile."""
-    out = np.zeros(len(rows), dtype=bool)
-    tile_of = rows // TILE * (1 + raster.grid.width // TILE) + cols // TILE
-    for window in raster.grid.tiles(TILE):
-        here = np.flatnonzero(tile_of == window.row // TILE * (1 + raster.grid.width // TILE) + window.col // TILE)
-        if len(here):
-            out[here] = valid(read(raster, window))[rows[here] - window.row, cols[here] - window.col]
-    return out
+def check_file(out: Path) -> Path:
+    """Where the counts of a GeoPackage lie: check.json beside points.gpkg, NAME.check.json beside NAME.gpkg."""
+    return out.with_name("check.json" if out.stem == "points" else f"{out.stem}.check.json")
 
 
-def _refuse_hopeless(frame: gpd.GeoDataFrame, status: pd.Series, rasters: Sequence[Raster]) -> None:
-    """Raise where no point can be used, and say where points and rasters lie."""
+def check_points(
+    features: gpd.GeoDataFrame, found: Classified, rasters: Sequence[Raster]
+) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
+    """Say of every feature whether it can be used, and why not.
+
+    A feature is used if on some raster it covers at least one pixel that has data, that no feature of another class
+    covers, and that no earlier feature of its class does.
+
+    Args:
+        features: The user's layer; the index is the feature's id in the file.
+        found: The class of each feature.
+        rasters: What the features are to label.
+
+    Returns:
+        The features with the columns `OWN_COLUMNS` (`split` is "train" or ""); remarks.
+
+    Raises:
+        GeoPointSegError: no feature covers any raster, none a valid pixel, or only one class is left.
+    """
+    names = np.array([*found.classes.names, ""], dtype=object)  # of class -1
+    ids = found.class_id.fillna(-1).to_numpy(np.int64)
+    counts = _count_pixels(features.geometry.where(ids >= 0, None), ids, rasters)
+    status = np.select(
+        [counts.fresh > 0, counts.contested > 0, counts.valid > 0, counts.seen > 0],
+        ["used", "conflict", "duplicate", "nodata"],
+        "outside",
+    ).astype(object)
+    unknown = found.unknown.to_numpy(object)
+    status[ids < 0] = np.where(unknown[ids < 0] != "", "unknown_class", "null_class")
+    status[features.geometry.isna().to_numpy()] = "null_geometry"
+    _refuse_hopeless(features, pd.Series(status), rasters)
+
+    fid = features.index.to_numpy()
+    rival = names[counts.rival]
+    reason = np.full(len(features), "", object)
+    reason[status == "outside"] = "outside every raster"
+    reason[status == "nodata"] = "on a pixel without data"
+    reason[status == "null_geometry"] = "no geometry"
+    reason[status == "null_class"] = "no class value"
+    reason[status == "unknown_class"] = unknown[status == "unknown_class"]
+    for i in np.flatnonzero(status == "conflict"):
+        reason[i] = f"same pixel as a feature of class {rival[i]!r}"
+    for i in np.flatnonzero(status == "duplicate"):
+        reason[i] = f"same pixel and class as feature {fid[counts.twin[i]]}"
+    partly = (status == "used") & (counts.fresh < counts.seen) & (counts.seen > 1)
+    for i in np.flatnonzero(partly):
+        reason[i] = f"labels {counts.fresh[i]} of its {counts.seen[i]} pixels: the others " + _why_not(
+            counts, i, rival[i]
+        )
+
+    replaced = [c for c in features.columns if c.lower() in OWN_COLUMNS]  # SQLite takes Status and status for one
+    out = features.drop(columns=replaced).reset_index(drop=True)
+    out["source_fid"] = fid
+    out["class_id"] = pd.array(np.where(ids >= 0, ids, 0), "Int64")
+    out.loc[ids < 0, "class_id"] = pd.NA
+    out["class_name"] = pd.array(np.where(ids >= 0, names[ids], None), "string")
+    out["status"], out["reason"] = pd.array(status, "string"), pd.array(reason, "string")
+    out["split"] = pd.array(np.where(status == "used", "train", ""), "string")
+    _refuse_one_class(out)
+    remarks = list(_remarks_on_status(out))
+    if replaced and {*replaced} | {"source_fid"} != {*OWN_COLUMNS}:  # all of them: a layer of ours, checked again
+        remarks.append(f"columns of the layer that ours of the same name replace: {', '.join(replaced)}")
+    remarks += [*remarks_on_places(out, found.classes, rasters), *remarks_on_rasters(out, rasters)]
+    return out, tuple(remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """Of every feature, over all rasters."""
+
+    seen: NDArray[np.int64]
+    """Pixels it covers."""
+    valid: NDArray[np.int64]
+    """Those with data."""
+    contested: NDArray[np.int64]
+    """Those of them that a feature of another class covers, too."""
+    fresh: NDArray[np.int64]
+    """Those of the others that no earlier feature covers."""
+    rival: NDArray[np.int64]
+    """Another class that covers a contested pixel; -1 for none."""
+    twin: NDArray[np.int64]
+    """Position of an earlier feature of the same class that covers one of its pixels; -1 for none."""
+
+
+def _count_pixels(geometry: gpd.GeoSeries, ids: NDArray[np.int64], rasters: Sequence[Raster]) -> _Pixels:
+    """Count the pixels of every feature, tile by tile."""
+    n = len(geometry)
+    counts = _Pixels(*(np.zeros(n, np.int64) for _ in range(4)), *(np.full(n, -1, np.int64) for _ in range(2)))
+    for raster in rasters:
+        for window, feature, rows, cols in burn_by_tile(geometry, raster.grid, TILE):
+            if not len(feature):
+                continue
+            good = valid(read(raster, window))[rows, cols]
+            np.add.at(counts.seen, feature, 1)
+            np.add.at(counts.valid, feature[good], 1)
+            feature, pixel = feature[good], (rows * window.width + cols)[good]
+            order = np.lexsort((feature, pixel))
+            feature, pixel = feature[order], pixel[order]
+            first = np.flatnonzero(np.diff(pixel, prepend=-1))  # the earliest feature of every pixel
+            size = np.diff(np.append(first, len(pixel)))
+            lowest = np.repeat(np.minimum.reduceat(ids[feature], first), size) if len(first) else ids[:0]
+            highest = np.repeat(np.maximum.reduceat(ids[feature], first), size) if len(first) else ids[:0]
+            contested, earliest = lowest < highest, np.repeat(feature[first], size)
+            np.add.at(counts.contested, feature[contested], 1)
+            rival = np.where(ids[feature] == lowest, highest, lowest)
+            counts.rival[feature[contested]] = rival[contested]
+            fresh = ~contested & (feature == earliest)
+            np.add.at(counts.fresh, feature[fresh], 1)
+            repeated = ~contested & ~fresh
+            counts.twin[feature[repeated]] = earliest[repeated]
+    return counts
+
+
+def _why_not(counts: _Pixels, i: np.int64, rival: str) -> str:
+    """Why a used feature does not label all its pixels."""
+    parts = {
+        "hold no data": counts.seen[i] - counts.valid[i],
+        f"are shared with class {rival!r}": counts.contested[i],
+        "are covered by an earlier feature": counts.valid[i] - counts.contested[i] - counts.fresh[i],
+    }
+    return ", ".join(f"{what} ({n})" for what, n in parts.items() if n)
+
+
+def _refuse_hopeless(features: gpd.GeoDataFrame, status: pd.Series, rasters: Sequence[Raster]) -> None:
+    """Raise where no feature can be used, and say where features and rasters lie."""
     if (status == "used").any():
         return
     counts = ", ".join(f"{n} {name}" for name, n in status.value_counts().items())
+    if (status == "conflict").any():
+        return  # told with the classes
     if (status == "nodata").any():
         raise GeoPointSegError(f"expected points on valid pixels, got {counts}: check the raster's nodata value")
     if not (status == "outside").any():
         raise GeoPointSegError(f"expected points with a geometry and a class, got {counts}: check the layer")
-    west, south, east, north = frame.to_crs(4326).total_bounds
-    boxes = np.array([transform_bounds(r.grid.crs, "EPSG:4326", *r.grid.bounds) for r in rasters])
-    box = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
-    raise GeoPointSegError(
-        f"expected points on the raster, got {counts}. In degrees the points span {west:.4f} to {east:.4f} east and "
-        f"{south:.4f} to {north:.4f} north, the rasters {box[0]:.4f} to {box[2]:.4f} and {box[1]:.4f} to {box[3]:.4f}: "
-        "check the CRS of both"
-    )
+    missed = features[(status == "outside").to_numpy()]
+    raise GeoPointSegError(f"expected points on the raster, got {counts}. {explain_miss(missed, rasters)}")
 
 
-def _remarks(frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequence[Raster]) -> Iterable[str]:
-    """What an analyst should know although the work goes on."""
-    lost = frame["status"].value_counts().drop("used", errors="ignore")
-    for status, count in lost.items():
-        yield f"{count} of {len(frame)} features not used: {REASONS[str(status)]}"
-    per_class = frame.loc[frame["status"] == "used", "class_name"].value_counts()
-    for name in classes.names:
-        if (n := int(per_class.get(name, 0))) < 5:
-            yield f"usable points of class {name!r}: {n}; expect little of it below about 5"
-    if frame.crs != rasters[0].grid.crs.to_wkt():
-        yield f"points reprojected from {frame.crs.to_string()[:40]} to {rasters[0].grid.crs.to_string()[:40]}"
-    yield from left_out(rasters[0])
-    if (value := suspect_nodata(rasters[0])) is not None:
-        yield (
-            f"{rasters[0].path.name} declares no nodata, but many pixels hold {value:g} in every band: "
-            f"if that is the empty collar, add --nodata {value:g}"
+def _refuse_one_class(frame: gpd.GeoDataFrame) -> None:
+    """Raise where there is nothing to tell apart."""
+    used = frame.loc[frame["status"] == "used", "class_name"]
+    if used.nunique() < 2:
+        counts = ", ".join(f"{n} {name}" for name, n in frame["status"].value_counts().items())
+        raise GeoPointSegError(
+            f"expected points of at least two classes on valid pixels, got {len(used)} of "
+            f"{used.iloc[0] if len(used) else 'none'} ({counts}): add points of another class, or check --class-field"
         )
 
 
-def _split_remarks(points: Points) -> Iterable[str]:
+def _remarks_on_status(frame: gpd.GeoDataFrame) -> Iterable[str]:
+    """How many features are not used, and why."""
+    for status, count in frame["status"].value_counts().drop("used", errors="ignore").items():
+        yield f"{count} of {len(frame)} features not used: {STATUS[str(status)]}"
+
+
+def _remarks_on_options(rasters: Sequence[Raster], crs: str | None, nodata: float | None) -> Iterable[str]:
+    """Which options had no effect, since the files say otherwise."""
+    for raster in rasters:
+        if nodata is not None and raster.nodata != nodata:
+            yield f"--nodata {nodata:g} is not used for {raster.path.name}, which declares {raster.nodata:g} itself"
+        if crs is not None and raster.grid.crs != parse_crs(crs):
+            yield f"--crs {crs} is not used for {raster.path.name}, whose own CRS is {raster.grid.crs.to_string()[:40]}"
+
+
+def _remarks_on_split(points: Points) -> Iterable[str]:
     """What the split means for the assessment."""
     used = points.used()
     if (gap := int((used["split"] == "gap").sum())) > 0:

@@ -2,31 +2,37 @@
 
 A checked layer has the user's own columns and CRS, and beside them:
 
+* `source_fid`: the feature's id in the user's file;
 * `class_id`, `class_name`: the class, empty where there is none;
-* `status`: used, outside, nodata, duplicate, conflict, null_geometry or null_class, and `reason` in words;
-* `split`: for used points train, test (held out), or gap (too near to a held-out block to train on).
+* `status`: used, outside, nodata, duplicate, conflict, unknown_class, null_geometry or null_class, and `reason` in words;
+* `split`: for used features train, test (held out), or gap (too near to what is held out to train on).
+
+In the GeoPackage points, lines and polygons lie in layers of their own, which QGIS wants: `points`, `scribbles`, `areas`.
 """
 
+import shutil
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import pyogrio
-from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
-from geopointseg.qgis import layer_styles
-from geopointseg.raster import Raster, parse_crs
+from geopointseg.labels.vector import PointSource, list_layers, read_table, read_vector
+from geopointseg.legend.classify import Classified, Legend, classify
+from geopointseg.legend.files import read_legend
+from geopointseg.legend.styles import own_style
+from geopointseg.qgis import Layer, layer_styles
 
-__all__ = ["LABEL", "OWN_COLUMNS", "Points", "load_points", "locate", "read_points", "write_points"]
+__all__ = ["OWN_COLUMNS", "Points", "load_points", "read_points", "write_points"]
 
-LABEL = "geopointseg_label"  # the class value until it is checked; a user's own column may well be "label"
-OWN_COLUMNS = ("class_id", "class_name", "status", "reason", "split")
+OWN_COLUMNS = ("source_fid", "class_id", "class_name", "status", "reason", "split")
+KINDS: tuple[Layer, ...] = ("points", "scribbles", "areas")  # layers, by the dimension of their geometries
+OWN_LAYERS = (*KINDS, "held_out", "classes", "layer_styles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Points:
     """One row per input feature, with the columns named above."""
     classes: Classes
     held_out: gpd.GeoDataFrame
-    """Polygons of the blocks held out for assessment, with their gap."""
+    """Polygons of what is held out for assessment, with their gap."""
 
     def used(self, split: str | None = None) -> gpd.GeoDataFrame:
         """The points in use, of one split or of all."""
@@ -45,65 +51,92 @@ class Points:
         return frame if split is None else frame[frame["split"] == split]
 
 
-def read_points(
-    path: Path, class_field: str, *, layer: str | None = None, crs: str | None = None
-) -> tuple[gpd.GeoDataFrame, Classes, tuple[str, ...]]:
-    """Read a vector layer with a class field.
+def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDataFrame, Classified, list[str]]:
+    """Read features with a class.
 
     Args:
-        path: Any vector file that GDAL reads: shapefile, GeoPackage, GeoJSON, …
-        class_field: Column with the class, text or whole numbers.
-        layer: Layer name, needed where the file has several.
-        crs: Used where the layer has no CRS of its own.
+        source: The file, its class field, and how to read them.
+        crs: Used where the file has no CRS of its own.
 
     Returns:
-        The layer with one Point per row and a `LABEL` column (text, whole number or None), its classes, and remarks.
+        The features with the user's columns, the index being their id in the file; their classes; and remarks.
 
     Raises:
-        GeoPointSegError: unreadable, ambiguous or empty layer, unknown field, no CRS, or no class value.
+        GeoPointSegError: see `read_vector`, `read_legend` and `classify`; ambiguous layer, unknown field, no class value.
     """
-    path = Path(path)
-    layers = _list_layers(path)
+    path, field = source.points, source.class_field
+    layers = list_layers(path)
     spatial = [name for name, geometry in layers.items() if geometry is not None and name != "held_out"]
-    if layer is None and len(spatial) > 1:
+    layer = source.layer
+    ours = layer is None and {"points", "classes", "held_out"} <= layers.keys()
+    if layer is None and not ours and len(spatial) > 1:
         raise GeoPointSegError(f"expected one layer, got {', '.join(spatial)} in {path}: choose with --layer")
     if not spatial or (layer is not None and layer not in spatial):
         raise GeoPointSegError(
             f"expected a layer of points, got {layer or path} among {spatial or 'no layers'}: check the file and --layer"
         )
-    frame = pyogrio.read_dataframe(path, layer=layer or spatial[0])
-    if class_field not in frame.columns:
-        fields = ", ".join(str(c) for c in frame.columns if c != "geometry")
+    if ours:
+        read = [read_vector(source, name, crs) for name in KINDS if name in layers]
+        frame = pd.concat([frame.set_index("source_fid") for frame, _ in read if len(frame)])
+        remarks = [remark for _, more in read for remark in more]
+    else:
+        layer = layer or spatial[0]
+        frame, remarks = read_vector(source, None if len(layers) == 1 else layer, crs)
+    if field not in frame.columns or field == frame.geometry.name:
+        fields = ", ".join(str(c) for c in frame.columns if c != frame.geometry.name)
         raise GeoPointSegError(
-            f"expected the class field {class_field!r} in {path}, got the fields {fields}: name one of them"
+            f"expected the class field {field!r} in {path}, got the fields {fields}: name one of them"
         )
-    if frame.empty:
-        raise GeoPointSegError(f"expected some points, got an empty layer in {path}: is it the right file, and saved?")
-    if frame.crs is None:
-        if crs is None:
-            raise GeoPointSegError(f"expected points with a CRS, got {path} without one: add its .prj file or --crs")
-        frame = frame.set_crs(parse_crs(crs).to_wkt())
 
-    frame, remarks = _as_points(frame)
-    frame[LABEL] = _labels(frame[class_field], class_field)
-    labels = frame[LABEL].dropna()
-    if labels.empty:
-        raise GeoPointSegError(f"expected class values in {class_field!r}, got only empty ones in {path}")
-    classes = Classes.of(labels)
-    if class_field == "class_name" and "classes" in layers:  # our own layer: its classes keep ids, colours and codes
-        classes = Classes.from_records(_table(path, "classes").to_dict("records"))
-    return frame, classes, remarks
+    labels = _labels(frame[field], field)
+    if labels.isna().all():
+        raise GeoPointSegError(f"expected class values in {field!r}, got only empty ones in {path}")
+    if source.classes is not None:
+        legend = read_legend(source.classes)
+    elif ours and field == "class_name":
+        legend = _own_legend(path)
+    else:
+        legend = Legend()
+    colors = {} if ours else own_style(path, layer or spatial[0], field)
+    found = classify(labels, legend, colors=colors, fold_case=source.fold_case)
+    return frame, found, [*remarks, *found.remarks]
 
 
 def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path:
-    """Write a GeoPackage: layers `points` and `held_out`, table `classes`, and QGIS's `layer_styles`."""
-    taken = "fid" in (column.lower() for column in points.frame.columns)  # QGIS exports one; it need not be unique
-    options = {"geometry_type": "Point", "FID": "geopointseg_fid" if taken else "fid"}
+    """Write a GeoPackage: layers `points`, `scribbles`, `areas` and `held_out`, table `classes`, and `layer_styles`.
+
+    An existing GeoPackage keeps its other layers.
+
+    Raises:
+        GeoPointSegError: the file exists and `overwrite` is false, is open elsewhere, or holds layers of these names that
+            are not ours.
+    """
+    columns = {str(column).lower() for column in points.frame.columns}
+    options = {
+        "VERSION": "1.2",  # of the GeoPackage: QGIS 3.22 warns of later ones
+        # a user's own columns of these names stay as they are
+        "FID": "geopointseg_fid" if "fid" in columns else "fid",
+        "GEOMETRY_NAME": "geopointseg_geom" if "geom" in columns else "geom",
+    }
+    by_kind = dict(zip(KINDS, _by_dimension(points.frame), strict=True))
     with replacing(path, overwrite=overwrite) as partial:
-        pyogrio.write_dataframe(points.frame, partial, layer="points", driver="GPKG", **options)
-        pyogrio.write_dataframe(points.held_out, partial, layer="held_out", geometry_type="Polygon", append=True)
-        pyogrio.write_dataframe(pd.DataFrame(points.classes.records()), partial, layer="classes", append=True)
-        pyogrio.write_dataframe(layer_styles(points.classes), partial, layer="layer_styles", append=True)
+        before = _take_over(path, partial) if path.exists() else {}
+        layers = [kind for kind in KINDS if kind == "points" or kind in before or len(by_kind[kind])]
+        for kind in layers:
+            pyogrio.write_dataframe(
+                by_kind[kind], partial, layer=kind, driver="GPKG", **_shape(kind, points), **options
+            )
+        pyogrio.write_dataframe(
+            points.held_out, partial, layer="held_out", geometry_type="MultiPolygon", promote_to_multi=True
+        )
+        pyogrio.write_dataframe(pd.DataFrame(points.classes.records()), partial, layer="classes")
+        styles = layer_styles(points.classes, (*layers, "held_out"))
+        styles.loc[styles["f_table_name"] != "held_out", "f_geometry_column"] = options["GEOMETRY_NAME"]
+        if "layer_styles" in before:
+            others = read_table(partial, "layer_styles")
+            others = others[~others["f_table_name"].isin(OWN_LAYERS)]
+            styles = pd.concat([styles, others[styles.columns]], ignore_index=True) if len(others) else styles
+        pyogrio.write_dataframe(styles, partial, layer="layer_styles")
     return path
 
 
@@ -113,53 +146,77 @@ def load_points(path: Path) -> Points:
     Raises:
         GeoPointSegError: the file is missing or was not written by `geopointseg check` or `draw`.
     """
-    layers = _list_layers(Path(path))
+    layers = list_layers(Path(path))
     if not {"points", "classes", "held_out"} <= layers.keys():
         raise GeoPointSegError(
             f"expected checked points, got {path} with the layers {', '.join(layers)}: "
             "run 'geopointseg check' on it first"
         )
-    frame = pyogrio.read_dataframe(path, layer="points")
-    classes = Classes.from_records(_table(path, "classes").to_dict("records"))
+    read = [pyogrio.read_dataframe(path, layer=kind) for kind in KINDS if kind in layers]
+    frame = pd.concat([f for f in read if len(f)] or read[:1], ignore_index=True)
+    classes = Classes.from_records(read_table(path, "classes").to_dict("records"))
     return Points(frame, classes, pyogrio.read_dataframe(path, layer="held_out"))
 
 
-def locate(points: gpd.GeoDataFrame, raster: Raster) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of points on a raster's grid; points without geometry get (-1, -1)."""
-    geometry = points.geometry.to_crs(raster.grid.crs.to_wkt())
-    return raster.grid.rowcol(geometry.x, geometry.y)
+def _own_legend(path: Path) -> Legend:
+    """The classes of a layer of ours that is checked again."""
+    classes = Classes.from_records(read_table(path, "classes").to_dict("records"))
+    colors = dict(zip(classes.names, classes.colors, strict=True))
+    codes = dict(zip(classes.names, classes.codes, strict=True))
+    return Legend(names=classes.names, colors=colors, codes=codes, source=path.name)
 
 
-def _list_layers(path: Path) -> dict[str, str | None]:
-    """Layer names and their geometry types (None for a plain table)."""
-    if not path.exists():
-        raise GeoPointSegError(f"expected a vector file, got {path}, which does not exist: check the path")
+def _by_dimension(frame: gpd.GeoDataFrame) -> list[gpd.GeoDataFrame]:
+    """The points (and what has no geometry), the lines, the polygons."""
+    kind = frame.geom_type
+    line, area = (kind.isin([name, f"Multi{name}"]) for name in ("LineString", "Polygon"))
+    return [frame[~line & ~area], frame[line], frame[area]]
+
+
+def _shape(kind: str, points: Points) -> dict[str, object]:
+    """What pyogrio has to know of a layer's geometries."""
+    tall = " Z" if points.frame.has_z.any() else ""
+    if kind == "points":
+        return {"geometry_type": f"Point{tall}"}
+    return {
+        "geometry_type": {"scribbles": "MultiLineString", "areas": "MultiPolygon"}[kind] + tall,
+        "promote_to_multi": True,
+    }
+
+
+def _take_over(path: Path, partial: Path) -> dict[str, str | None]:
+    """Copy a GeoPackage to the temporary path, so that layers are added to it, and list its layers.
+
+    Raises:
+        GeoPointSegError: it is open in another program, or holds a layer of one of our names that is not ours.
+    """
+    if path.with_name(path.name + "-wal").exists() or _is_locked(path):
+        raise GeoPointSegError(
+            f"expected a GeoPackage that is free, got {path}, which another program has open: "
+            "close it there (in QGIS, remove its layers from the project)"
+        )
+    layers = list_layers(path)
+    for kind in {*KINDS} & layers.keys():
+        if not {"class_id", "status"} <= set(pyogrio.read_info(path, layer=kind)["fields"]):
+            raise GeoPointSegError(
+                f"expected a free place for the layer {kind!r}, got {path}, whose layer of that name is not ours: "
+                "choose another --out"
+            )
+    shutil.copyfile(path, partial)
+    return layers
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether another program is writing to the file."""
     try:
-        return {str(name): geometry for name, geometry in pyogrio.list_layers(path)}
-    except (DataSourceError, DataLayerError) as error:
-        raise GeoPointSegError(f"expected a vector file that GDAL reads, got {path} ({error})") from error
-
-
-def _table(path: Path, layer: str) -> pd.DataFrame:
-    """A layer without geometry."""
-    return pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
-
-
-def _as_points(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
-    """One Point per row: multipoints taken apart, a line or an area stands for one point on it."""
-    frame, remarks = frame.copy(), []
-    frame.loc[frame.is_empty, frame.geometry.name] = None
-    several = frame.geom_type == "MultiPoint"
-    if several.any():
-        parts = frame[several].explode()
-        remarks.append(f"{several.sum()} MultiPoint features taken apart into {len(parts)} points")
-        frame = pd.concat([frame[~several], parts]).sort_index(kind="stable").reset_index(drop=True)
-    other = frame.geometry.notna() & (frame.geom_type != "Point")
-    if other.any():
-        kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[other].value_counts().items())
-        remarks.append(f"{kinds} features: each counts as one point inside it")
-        frame.loc[other, frame.geometry.name] = frame.geometry[other].representative_point()
-    return frame, tuple(remarks)
+        with sqlite3.connect(path, timeout=0) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+        connection.close()
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    except sqlite3.DatabaseError:
+        return False  # no GeoPackage at all: listing its layers will say so
+    return False
 
 
 def _labels(values: pd.Series, field: str) -> pd.Series:
@@ -172,5 +229,5 @@ def _labels(values: pd.Series, field: str) -> pd.Series:
                 f"expected text or whole numbers in {field!r}, got {fractions.iloc[0]}: is it the class field?"
             )
         return numbers.astype("Int64").astype(object).where(numbers.notna(), None)
-    text = values.astype("string").str.strip()
-    return text.astype(object).where(text.notna() & (text != ""), None)
+    text = values.astype("string")
+    return text.astype(object).where(text.notna() & (text.str.strip() != ""), None)

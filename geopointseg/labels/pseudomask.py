@@ -1,4 +1,4 @@
-"""Pseudo-masks: every point labels the superpixel it falls in; what no point labels stays 255."""
+"""Pseudo-masks: points and scribbles label their superpixels, areas their pixels; what nothing labels stays 255."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ from typing import Any, Literal
 
 import geopandas as gpd
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
-from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.burn import burn, burn_by_tile
+from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.superpixels import Method, scaled, superpixels
-from geopointseg.raster import Raster, Statistics, creating, open_rasters, read
+from geopointseg.raster import Raster, Statistics, creating, open_rasters, read, valid
 
 __all__ = ["MaskReport", "mask", "mask_paths", "spread", "write_mask"]
 
@@ -64,9 +65,10 @@ def spread(
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
     class_ids: NDArray[np.int64],
+    shares: NDArray[np.float64] | None = None,
     *,
     conflict: Conflict = "unlabelled",
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
     """Let each point label its superpixel.
 
     Args:
@@ -74,26 +76,27 @@ def spread(
         rows: Of the points, within `regions`.
         cols: Likewise.
         class_ids: Of the points.
+        shares: How much each counts: 1 for a click, less for one of many pixels of a scribble.
         conflict: What becomes of a superpixel with points of two classes: unlabelled, or the class of the majority
             (ties to the lowest id, as in LSSQPS).
 
     Returns:
-        (height, width) uint8 class ids with 255 elsewhere; (height, width) float32 weights; the points lost in conflicts.
-        The weights of a region sum to its points, so that every click counts the same whatever its region's area.
+        (height, width) uint8 class ids with 255 elsewhere; (height, width) float32 weights; true for each point that is
+        lost in a conflict. The weights of a region sum to its points, so that every click counts the same whatever its
+        region's area.
     """
+    shares = np.ones(len(rows)) if shares is None else shares
     region = regions[rows, cols]
     inside = region > 0
-    votes = np.zeros((int(regions.max()) + 1, int(class_ids.max(initial=0)) + 1), np.int64)
-    np.add.at(votes, (region[inside], class_ids[inside]), 1)
+    votes = np.zeros((int(regions.max()) + 1, int(class_ids.max(initial=0)) + 1))
+    np.add.at(votes, (region[inside], class_ids[inside]), shares[inside])
     winner, clicks = votes.argmax(axis=1), votes.max(axis=1)
-    total = votes.sum(axis=1)
-    labelled = clicks > 0 if conflict == "majority" else (clicks > 0) & (clicks == total)
-    lost = int(total[~labelled].sum() if conflict == "unlabelled" else (total - clicks).sum())
+    labelled = clicks > 0 if conflict == "majority" else np.count_nonzero(votes, axis=1) == 1
 
     area = np.bincount(regions.ravel(), minlength=len(votes))
     label_of = np.where(labelled, winner, UNLABELLED).astype(np.uint8)
     weight_of = np.where(labelled, clicks / np.maximum(area, 1), 0).astype(np.float32)
-    return label_of[regions], weight_of[regions], lost
+    return label_of[regions], weight_of[regions], inside & (label_of[region] != class_ids)
 
 
 def mask_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
@@ -114,17 +117,23 @@ def write_mask(
 ) -> MaskReport:
     """Write the pseudo-mask and the weights of one raster, on exactly its grid, from its training points.
 
-    Only windows that hold points are segmented. Held-out blocks and their gap stay unlabelled.
+    Points and scribbles label the superpixels they lie in, areas the pixels they cover; every feature counts the same.
+    Only windows that hold points are segmented. What is held out, with its gap, stays unlabelled, and so does every pixel
+    that a held-out feature covers, or features of two classes.
 
     Returns:
         The account of this raster.
     """
-    frame = points.used("train")
-    rows, cols = locate(frame, raster)
-    here = raster.grid.contains(rows, cols)
-    rows, cols, ids = rows[here], cols[here], frame["class_id"].to_numpy(dtype=np.int64)[here]
+    frame = points.frame[points.frame["status"].isin(["used", "conflict"])]
+    train = (frame["split"] == "train").to_numpy(bool)
+    ids = frame["class_id"].to_numpy(dtype=np.int64)
+    wide = shapely.get_dimensions(frame.geometry.to_numpy()) == 2
+    covered = sum(
+        np.bincount(tile.feature, minlength=len(frame)) for tile in burn_by_tile(frame.geometry, raster.grid, TILE)
+    )
+    share = 1 / np.maximum(covered, 1)
     held_out = points.held_out.to_crs(raster.grid.crs.to_wkt())
-    pixels, kept, lost = np.zeros(len(points.classes), np.int64), 0, 0
+    pixels, kept, lost = np.zeros(len(points.classes), np.int64), np.zeros(len(frame), bool), np.zeros(len(frame), bool)
 
     mask_path, weights_path = mask_paths(folder, raster)
     if mask_path.resolve() == raster.path.resolve():
@@ -135,23 +144,40 @@ def write_mask(
     ):
         labels_file.write_colormap(1, points.classes.colormap())
         labels_file.update_tags(CLASSES=points.classes.to_tag(), METHOD=f"{method}, size {size}, {conflict}")
-        tiles = list(raster.grid.tiles(TILE))
-        for window in tqdm(tiles, f"superpixels of {raster.path.name}", unit="window", disable=None, leave=False):
-            inside = (rows // TILE == window.row // TILE) & (cols // TILE == window.col // TILE)
-            at = rows[inside] - window.row, cols[inside] - window.col
-            if not inside.any():
-                labels, weights, gone = np.full(window[2:], UNLABELLED, np.uint8), np.zeros(window[2:], np.float32), 0
-            else:
+        bar = tqdm(
+            burn_by_tile(frame.geometry, raster.grid, TILE),
+            f"superpixels of {raster.path.name}",
+            total=len(list(raster.grid.tiles(TILE))),
+            unit="window",
+            disable=None,
+            leave=False,
+        )
+        for window, feature, rows, cols in bar:
+            labels, weights = np.full(window[2:], UNLABELLED, np.uint8), np.zeros(window[2:], np.float32)
+            seed, fill = train[feature] & ~wide[feature], train[feature] & wide[feature]
+            if seed.any():
                 regions = _regions(raster, statistics, window, method=method, size=size)
-                labels, weights, gone = spread(regions, *at, ids[inside], conflict=conflict)
-                closed = _burn(held_out, raster, window)
+                seeds = feature[seed]
+                labels, weights, gone = spread(
+                    regions, rows[seed], cols[seed], ids[seeds], share[seeds], conflict=conflict
+                )
+                lost[seeds[gone]] = True
+            if fill.any():
+                areas = feature[fill]
+                labels[rows[fill], cols[fill]], weights[rows[fill], cols[fill]] = ids[areas], share[areas]
+                closed = ~valid(read(raster, window))
                 labels[closed], weights[closed] = UNLABELLED, 0
+            closed = burn(_near(held_out, raster, window), raster.grid, window, touched=True)
+            closed[rows[~train[feature]], cols[~train[feature]]] = True
+            closed |= _contested(window, rows, cols, ids[feature])
+            labels[closed], weights[closed] = UNLABELLED, 0
             labels_file.write(labels, 1, window=window.to_rasterio())
             weights_file.write(weights, 1, window=window.to_rasterio())
             pixels += np.bincount(labels.ravel(), minlength=256)[: len(pixels)]
-            kept, lost = kept + int((labels[at] == ids[inside]).sum()), lost + gone
+            kept[feature[labels[rows, cols] == ids[feature]]] = True
     total = raster.grid.height * raster.grid.width
-    return MaskReport((mask_path, weights_path), points.classes, tuple(map(int, pixels)), total, kept, lost)
+    counts = int((kept & train).sum()), int((lost & ~kept).sum())
+    return MaskReport((mask_path, weights_path), points.classes, tuple(map(int, pixels)), total, *counts)
 
 
 def mask(
@@ -223,13 +249,17 @@ def _regions(raster: Raster, statistics: Statistics, window: Window, *, method: 
     return whole[top : top + window.height, left : left + window.width]
 
 
-def _burn(areas: gpd.GeoDataFrame, raster: Raster, window: Window) -> NDArray[np.bool_]:
-    """(height, width) true where a pixel of the window touches one of the areas."""
+def _near(areas: gpd.GeoDataFrame, raster: Raster, window: Window) -> list[shapely.Geometry]:
+    """The areas, in the raster's CRS, that may lie in the window."""
     west, south, east, north = raster.grid.window_bounds(window)
-    near = areas.cx[west:east, south:north].geometry
-    if near.empty:
-        return np.zeros((window.height, window.width), bool)
-    transform = raster.grid.transform @ raster.grid.transform.translation(window.col, window.row)
-    shape = (window.height, window.width)
-    burned: NDArray[np.uint8] = rasterize(near, shape, transform=transform, all_touched=True, dtype=np.uint8)
-    return burned.astype(bool)
+    return list(areas.cx[west:east, south:north].geometry)
+
+
+def _contested(
+    window: Window, rows: NDArray[np.int64], cols: NDArray[np.int64], ids: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(height, width) true where features of two classes cover a pixel."""
+    lowest, highest = np.full(window[2:], UNLABELLED), np.full(window[2:], -1)
+    np.minimum.at(lowest, (rows, cols), ids)
+    np.maximum.at(highest, (rows, cols), ids)
+    return np.asarray(lowest < highest)

@@ -1,98 +1,253 @@
-"""Leak-safe split: whole blocks of ground are held out, with a gap around them."""
+"""Leak-safe split: what is held out for assessment, and the gap around it that nothing trains on."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.warp import transform_bounds
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Grid
 
-__all__ = ["hold_out"]
+__all__ = ["Split", "hold_out", "parse_length"]
+
+Method = Literal["blocks", "features", "random", "rasters"]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Shapes = NDArray[np.object_]
 
 BLOCK = 256  # pixels: about what the network sees at once
-BLOCKS_ACROSS = 6  # at least so many blocks across the points' extent, so that there is something to choose from
+BLOCKS_ACROSS = 6, 64  # at least, so that there is something to choose from; at most, so that choosing comes to an end
+MOST_GROUPS = 20_000  # to choose from, for the same reason
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is held out for assessment."""
+
+    held_out: float = 0.2
+    """Share of the points kept aside for assessment; 0 for none."""
+    split: Method = "blocks"
+    """What is held out: square blocks of ground; whole features with a gap around each; features at random without a gap
+    (neighbours leak: for comparison); or whole rasters."""
+    split_field: str | None = None
+    """Column to split by instead: its values are train and test, or groups to hold out whole, such as municipalities."""
+    block: str | None = None
+    """Side of a block in metres or pixels, such as 500m or 256px."""
+    gap: str | None = None
+    """How near to what is held out nothing trains, such as 60m or 32px; an eighth of a block for blocks and features."""
 
 
 def hold_out(
-    points: gpd.GeoDataFrame, grid: Grid, *, share: float = 0.2, seed: int = 0
+    points: gpd.GeoDataFrame, grids: Sequence[Grid], plan: Split | None = None, *, seed: int = 0
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
-    """Hold out square blocks of ground that hold about `share` of the points of each class.
+    """Hold out about the wanted share of the features of each class.
 
-    A class is held out only as far as training points of it remain. Used points in a held-out block get `split` test;
-    others within the gap (an eighth of a block) of one get gap; the rest train.
+    A class is held out only as far as training features of it remain. Used features that are held out get `split` test;
+    others nearer to them than the gap get gap; the rest train. A feature is never cut: it lies where a point inside it
+    lies, and what is held out reaches as far as its features do.
 
     Args:
         points: Checked points with `status` and `class_id`.
-        grid: Gives the CRS and the pixel size that blocks are measured in.
-        share: 0 to below 1.
-        seed: Of the order in which equally good blocks are tried.
+        grids: Of the rasters; the first gives the CRS and the pixel size that blocks and gap are measured in.
+        plan: What to hold out.
+        seed: Of the order in which equally good choices are tried.
 
     Returns:
-        The points with `split` filled in, and the held-out blocks with their gap as polygons in the grid's CRS.
+        The points with `split` filled in, and what is held out with its gap, as polygons in the first grid's CRS.
 
     Raises:
-        GeoPointSegError: `share` is not between 0 and 1.
+        GeoPointSegError: a share that is none, an unknown column, a length without a unit, only one raster or group, or
+            too many to choose from.
     """
-    if not 0 <= share < 1:
-        raise GeoPointSegError(f"expected a held-out share from 0 to below 1, got {share}")
-    crs = grid.crs.to_wkt()
+    plan = plan or Split()
+    if not 0 <= plan.held_out < 1:
+        raise GeoPointSegError(f"expected a held-out share from 0 to below 1, got {plan.held_out}")
     used = points[points["status"] == "used"]
-    geometry = used.geometry.to_crs(crs)
-    xy = np.column_stack([geometry.x, geometry.y])
-    pixel = np.array(grid.pixel_size[::-1])
-    extent = (np.ptp(xy, axis=0) / pixel).max() if len(xy) else 0
-    side = max(1.0, min(BLOCK, extent / BLOCKS_ACROSS)) * pixel
-    origin = xy.min(axis=0) if len(xy) else np.zeros(2)
+    crs = grids[0].crs.to_wkt()
+    shapes = np.array(used.geometry.to_crs(crs).to_numpy(), dtype=object)
+    inner = shapely.get_coordinates(shapely.point_on_surface(shapes))
+    side = _block_side(inner, grids[0], plan.block)
+    gap = side / 8 if plan.split in ("blocks", "features") and plan.split_field is None else np.zeros(2)
+    gap = parse_length(plan.gap, grids[0]) if plan.gap else gap
 
-    block, block_of = np.unique(np.floor((xy - origin) / side).astype(np.int64), axis=0, return_inverse=True)
-    block_of = block_of.ravel()
-    corners, gap = origin + block * side, side / 8
-    grown = shapely.box(*(corners - gap).T, *(corners + side + gap).T)
-    point, near = shapely.STRtree(grown).query(geometry.to_numpy(), predicate="intersects")
-
+    group, ground = _groups(used, inner, grids, plan, side)
+    closed = _close(shapes, group, ground, gap)
+    feature, near = _pairs(shapes, closed)
     _, class_of = np.unique(used["class_id"].to_numpy(dtype=np.int64), return_inverse=True)
-    counts = np.zeros((len(block), class_of.max(initial=-1) + 1), np.int64)
-    closed = np.zeros_like(counts)  # with the points in the gap
-    np.add.at(counts, (block_of, class_of), 1)
-    np.add.at(closed, (near, class_of[point]), 1)
-    chosen = _choose(counts, closed, share, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if plan.split_field is not None and {*used[plan.split_field].dropna()} == {"train", "test"}:
+        chosen = np.unique(group[(used[plan.split_field] == "test").to_numpy(bool)])
+    elif plan.split == "random" and plan.split_field is None:
+        chosen = _draw(class_of, plan.held_out, rng)
+    else:
+        held, lost = (np.zeros((len(closed), class_of.max(initial=-1) + 1), np.int64) for _ in range(2))
+        np.add.at(held, (group, class_of), 1)
+        np.add.at(lost, (near, class_of[feature]), 1)
+        chosen = _choose(held, np.maximum(held, lost), plan.held_out, rng)
 
-    split = np.where(np.isin(block_of, chosen), "test", "train")
-    aside = point[np.isin(near, chosen)]
+    split = np.where(np.isin(group, chosen), "test", "train").astype(object)
+    aside = feature[np.isin(near, chosen)]
     split[aside[split[aside] == "train"]] = "gap"
-
     out = points.copy()
     out.loc[used.index, "split"] = split
-    return out, gpd.GeoDataFrame({"block": chosen}, geometry=grown[chosen], crs=crs)
+    chosen = chosen[~shapely.is_empty(closed[chosen])]
+    return out, gpd.GeoDataFrame({"block": chosen}, geometry=closed[chosen], crs=crs)
 
 
-def _choose(
-    counts: NDArray[np.int64], closed: NDArray[np.int64], share: float, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Blocks to hold out, greedily: the one that serves the classes still short of their share best, while it pays.
+def parse_length(text: str, grid: Grid) -> Floats:
+    """A length such as 30m, 1.5km or 16px as (x, y) in units of the grid's CRS.
+
+    Raises:
+        GeoPointSegError: it has no unit, or is in degrees, which are of no fixed length.
+    """
+    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(m|km|px|deg|°|)\s*", text)
+    number, unit = (float(match[1]), match[2]) if match else (0.0, "")
+    pixel: Floats = np.array(grid.pixel_size[::-1])
+    ground: Floats = np.array(grid.ground_size[::-1])
+    if unit == "px":
+        return number * pixel
+    if unit in ("m", "km"):
+        return number * (1000 if unit == "km" else 1) / ground * pixel
+    if unit:
+        width, height = number / pixel * ground
+        raise GeoPointSegError(
+            f"expected a length in metres or pixels, got {text}: here that is {width:.0f}m east to west but "
+            f"{height:.0f}m north to south; choose one"
+        )
+    raise GeoPointSegError(f"expected a length with its unit, such as 30m, 1.5km or 16px, got {text}")
+
+
+def _block_side(inner: Floats, grid: Grid, wanted: str | None) -> Floats:
+    """The side of a block as (x, y): what the user says, else as suits the network and the points' extent."""
+    if wanted is not None:
+        return parse_length(wanted, grid)
+    pixel = np.array(grid.pixel_size[::-1])
+    extent = float((np.ptp(inner, axis=0) / pixel).max()) if len(inner) else 0.0
+    fewest, most = BLOCKS_ACROSS
+    return max(1.0, min(BLOCK, extent / fewest), extent / most) * pixel
+
+
+def _groups(
+    used: gpd.GeoDataFrame, inner: Floats, grids: Sequence[Grid], plan: Split, side: Floats
+) -> tuple[Integers, Shapes]:
+    """What is held out or trained on together.
+
+    Returns:
+        The group of every feature, from 0 on; the ground of every group as a polygon, empty where it has none but its
+        features.
+    """
+    if plan.split_field is not None:
+        if plan.split_field not in used.columns:
+            columns = ", ".join(str(c) for c in used.columns if c != used.geometry.name)
+            raise GeoPointSegError(
+                f"expected the field {plan.split_field!r} to split by, got {columns}: name one of them"
+            )
+        names, group = np.unique(used[plan.split_field].astype("string").fillna(""), return_inverse=True)
+        if len(names) < 2:
+            raise GeoPointSegError(
+                f"expected at least two groups in {plan.split_field!r}, got {', '.join(names)}: nothing would train"
+            )
+        return group, np.full(len(names), shapely.Polygon())
+    if plan.split == "rasters":
+        ground = np.array([shapely.box(*transform_bounds(g.crs, grids[0].crs, *g.bounds)) for g in grids])
+        feature, raster = shapely.STRtree(ground).query(shapely.points(inner), predicate="intersects")
+        group = np.full(len(inner), len(grids))
+        np.minimum.at(group, feature, raster)  # the first, where rasters overlap
+        present, group = np.unique(group, return_inverse=True)
+        if len(present) < 2:
+            raise GeoPointSegError(
+                "expected points on at least two rasters to hold one out, got them on one: choose --split blocks"
+            )
+        return group, ground[present]
+    if plan.split == "blocks":
+        origin = inner.min(axis=0) if len(inner) else np.zeros(2)
+        block, group = np.unique(np.floor((inner - origin) / side).astype(np.int64), axis=0, return_inverse=True)
+        corner = origin + block * side
+        return group.ravel(), shapely.box(*corner.T, *(corner + side).T)
+    return np.arange(len(inner)), np.full(len(inner), shapely.Polygon())
+
+
+def _close(shapes: Shapes, group: Integers, ground: Shapes, gap: Floats) -> Shapes:
+    """The ground of every group and of its features, with the gap around: what nothing else trains on."""
+    west, south, east, north = shapely.bounds(ground).T
+    closed: Shapes = np.where(
+        shapely.is_empty(ground),
+        shapely.Polygon(),
+        shapely.box(west - gap[0], south - gap[1], east + gap[0], north + gap[1]),
+    )
+    alone = np.flatnonzero(shapely.is_empty(ground)[group] | (shapely.get_dimensions(shapes) > 0))
+    grown = _grow(shapes[alone], gap)
+    if len(ground) == len(shapes) == len(alone):  # every feature by itself
+        return grown
+    for number in np.unique(group[alone]):
+        closed[number] = shapely.union_all([closed[number], *grown[group[alone] == number]])
+    return closed
+
+
+def _grow(shapes: Shapes, gap: Floats) -> Shapes:
+    """Shapes with the gap (x, y) around them; without a gap only polygons are left."""
+    if not gap.any():
+        grown: Shapes = np.where(shapely.get_dimensions(shapes) == 2, shapes, shapely.Polygon())
+    else:
+        circles = shapely.buffer(shapely.transform(shapes, lambda xy: xy / gap), 1.0)
+        grown = shapely.transform(circles, lambda xy: xy * gap)
+    return grown
+
+
+def _pairs(shapes: Shapes, closed: Shapes) -> tuple[Integers, Integers]:
+    """Features, and groups whose closed ground they touch."""
+    feature, near = shapely.STRtree(closed).query(shapes, predicate="intersects")
+    return feature, near
+
+
+def _draw(class_of: Integers, share: float, rng: np.random.Generator) -> Integers:
+    """Features at random, the share of each class."""
+    want = _wanted(np.bincount(class_of), share)
+    picks = [rng.permutation(np.flatnonzero(class_of == c))[:n] for c, n in enumerate(want)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *picks]))
+
+
+def _wanted(total: Integers, share: float) -> Integers:
+    """How many of each class are to be held out: of less than five none, else at least one."""
+    want: Integers = np.where(total >= 5, np.maximum(1, np.round(share * total)), 0).astype(np.int64) * (share > 0)
+    return want
+
+
+def _choose(held: Integers, lost: Integers, share: float, rng: np.random.Generator) -> Integers:
+    """Groups to hold out, greedily: the one that serves the classes still short of their share best, while it pays.
 
     Args:
-        counts: (blocks, classes) points.
-        closed: (blocks, classes) points with those in the gap: none of them trains.
+        held: (groups, classes) features.
+        lost: (groups, classes) features with those in the gap: none of them trains.
         share: Share of each class wanted.
         rng: Breaks ties.
     """
-    total = counts.sum(axis=0)
-    want = np.where(total >= 5, np.maximum(1, np.round(share * total)), 0) * (share > 0)
+    if len(held) > MOST_GROUPS:
+        raise GeoPointSegError(
+            f"expected at most {MOST_GROUPS} blocks, features or groups to choose from, got {len(held)}: "
+            "choose a larger --block, or --split random"
+        )
+    total = held.sum(axis=0)
+    want = _wanted(total, share)
     weight = np.where(want > 0, 1 / np.maximum(want, 1), 1.0)
-    left, order, chosen = want.copy(), rng.permutation(len(counts)), []
-    lost = np.zeros_like(total)
+    left, order, chosen = want.copy(), rng.permutation(len(held)), []
+    gone = np.zeros_like(total)
     while len(order):
-        served = np.minimum(counts[order], np.maximum(left, 0)) @ weight
-        spilt = np.maximum(counts[order] - np.maximum(left, 0), 0) @ weight
+        served = np.minimum(held[order], np.maximum(left, 0)) @ weight
+        spilt = np.maximum(held[order] - np.maximum(left, 0), 0) @ weight
         gain = served - 0.5 * spilt
-        gain[(lost + closed[order] >= total).any(axis=1)] = 0  # would leave a class nothing to train on
+        gain[(gone + lost[order] >= total).any(axis=1)] = 0  # would leave a class nothing to train on
         best = int(np.argmax(gain))
         if gain[best] <= 0:
             break
         chosen.append(order[best])
-        left -= counts[order[best]]
-        lost += closed[order[best]]
+        left -= held[order[best]]
+        gone += lost[order[best]]
         order = np.delete(order, best)
     return np.sort(np.array(chosen, dtype=np.int64))

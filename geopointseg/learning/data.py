@@ -23,7 +23,8 @@ from torchgeo.samplers import GeoSampler
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.burn import stations
+from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.raster import Raster, open_raster, open_rasters, read, read_labels
 
@@ -38,6 +39,8 @@ __all__ = [
     "check_plan",
     "sites",
 ]
+
+SPACING = 32  # pixels between the places of a scribble or an area that chips are drawn around
 
 Sample = dict[str, Any]
 
@@ -61,15 +64,14 @@ class Sites:
 
 
 def sites(points: Points, rasters: Sequence[Raster], split: str) -> Sites:
-    """The points of a split on every raster that holds them."""
+    """The points of a split on every raster that holds them; a scribble or an area has one in every few pixels."""
     frame = points.used(split)
-    found: list[tuple[int, int, int, int]] = []
+    ids = frame["class_id"].to_numpy(dtype=np.int64)
+    found = [np.zeros((4, 0), np.int64)]
     for number, raster in enumerate(rasters):
-        rows, cols = locate(frame, raster)
-        here = raster.grid.contains(rows, cols)
-        ids = frame["class_id"].to_numpy(dtype=np.int64)
-        found += [(number, *values) for values in zip(rows[here], cols[here], ids[here], strict=True)]
-    return Sites(*np.array(found, dtype=np.int64).reshape(-1, 4).T)
+        feature, rows, cols = stations(frame.geometry, raster.grid, SPACING)
+        found.append(np.stack([np.full(len(feature), number), rows, cols, ids[feature]]))
+    return Sites(*np.hstack(found))
 
 
 def _moment(number: int) -> tuple[pd.Timestamp, pd.Timestamp]:

@@ -13,7 +13,8 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
-from geopointseg.labels.points import Points, load_points, locate
+from geopointseg.labels.burn import locate
+from geopointseg.labels.points import Points, load_points
 from geopointseg.raster import find_rasters, open_raster, raster_classes, read_labels, reading
 
 __all__ = ["Assessment", "against_points", "against_truth", "assess", "pair_truth", "to_ids"]
@@ -80,7 +81,7 @@ def against_points(maps: Sequence[Path], points: Points, split: str | None = "te
     ids = frame["class_name"].map(id_of).fillna(UNLABELLED).to_numpy(np.int64)
     matrix, unmapped, foreign = np.zeros((len(classes),) * 2, np.int64), 0, 0
     for raster in map(open_raster, maps):
-        rows, cols = locate(frame, raster)
+        rows, cols = locate(frame.geometry, raster.grid)
         here = raster.grid.contains(rows, cols)
         with rasterio.open(raster.path) as source:
             centres = zip(*raster.grid.xy(rows[here], cols[here]), strict=True)

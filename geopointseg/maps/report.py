@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.files import replacing
-from geopointseg.labels.points import Points, locate
+from geopointseg.labels.burn import locate
+from geopointseg.labels.points import Points
 from geopointseg.labels.superpixels import scaled
 from geopointseg.maps.assess import Assessment, to_ids
 from geopointseg.raster import Raster, Statistics, decimated
@@ -204,7 +205,7 @@ def _draw_points(axis: Axes, raster: Raster, points: Points) -> None:
     """Used points over the raster."""
     for split, marker, size in (("train", "o", 9), ("test", "s", 13)):
         frame = points.used(split)
-        rows, cols = locate(frame, raster)
+        rows, cols = locate(frame.geometry, raster.grid)
         here = raster.grid.contains(rows, cols)
         x, y = raster.grid.xy(rows[here], cols[here])
         colors = [points.classes.colors[i] for i in frame["class_id"].to_numpy(dtype=int)[here]]

@@ -6,7 +6,7 @@ import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
-from shapely.geometry import box
+from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
@@ -88,7 +88,7 @@ def test_spread_by_hand(conflict, labels, weights, lost):
     got = spread(REGIONS, *CLICKS, conflict=conflict)
     np.testing.assert_array_equal(got[0], labels)
     np.testing.assert_allclose(got[1], weights)
-    assert got[2] == lost
+    assert got[2].sum() == lost
     assert (got[0].dtype, got[1].dtype) == (np.uint8, np.float32)
 
 
@@ -100,7 +100,7 @@ def test_every_click_counts_once_or_is_lost(clicks, conflict):
     rows, cols, ids = np.array(clicks, int).reshape(-1, 3).T
     labels, weights, lost = spread(REGIONS, rows, cols, ids, conflict=conflict)
     on_data = (REGIONS[rows, cols] > 0).sum()
-    assert weights.sum() == pytest.approx(on_data - lost)
+    assert weights.sum() == pytest.approx(on_data - lost.sum())
     np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
     assert (labels[REGIONS == 0] == UNLABELLED).all()
     for region in range(1, 7):
@@ -222,7 +222,7 @@ def test_each_window_is_what_its_superpixels_and_points_say(raster_file, tmp_pat
         expected = spread(regions, rows, cols, ids, conflict="majority")
         np.testing.assert_array_equal(labels[part], expected[0])
         np.testing.assert_array_equal(weights[part], expected[1])
-        lost += expected[2]
+        lost += expected[2].sum()
     assert (report.spread, report.conflicts) == (30 - lost, lost)
 
 
@@ -298,6 +298,80 @@ def test_an_interrupted_mask_leaves_nothing(raster_file, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+# scribbles and areas
+
+
+def mixed(*features, split="train", status="used"):
+    """Checked features given as (geometry, class id) on the default raster."""
+    shapes, ids = zip(*features, strict=True)
+    frame = gpd.GeoDataFrame({"class_id": ids, "status": status, "split": split}, geometry=[*shapes], crs="EPSG:32633")
+    return Points(frame, CLASSES, NOTHING_HELD_OUT)
+
+
+def spot(row, col):
+    return Point(400_005 + 10 * col, 5_799_995 - 10 * row)
+
+
+def line(*rows_cols):
+    return LineString([spot(*place) for place in rows_cols])
+
+
+def cells(row, col, height, width):
+    """A rectangle of whole pixels."""
+    return box(400_000 + 10 * col, 5_800_000 - 10 * (row + height), 400_000 + 10 * (col + width), 5_800_000 - 10 * row)
+
+
+def test_an_area_labels_its_pixels_and_counts_like_one_click(raster_file, tmp_path):
+    report, labels, weights = written(raster_file(STRIPES), mixed((cells(2, 2, 4, 8), 2), (spot(9, 40), 0)), tmp_path)
+    expected = np.full(STRIPES.shape, UNLABELLED)
+    expected[2:6, 2:10] = 2
+    np.testing.assert_array_equal(np.where(labels == 0, UNLABELLED, labels), expected)
+    np.testing.assert_allclose(weights[2:6, 2:10], 1 / 32)
+    assert weights.sum() == pytest.approx(2)
+    assert (report.spread, report.conflicts) == (2, 0)
+
+
+def test_a_scribble_labels_every_superpixel_it_crosses_and_counts_like_one_click(raster_file, tmp_path):
+    points = mixed((line((5, 3), (5, 28)), 2), (spot(9, 40), 0))
+    report, labels, weights = written(raster_file(STRIPES), points, tmp_path)
+    assert (labels[1:-1, 1:12] == 2).all()
+    assert (labels[1:-1, 20:28] == 2).all()
+    assert weights.sum() == pytest.approx(2)
+    assert report.spread == 2
+
+
+def test_an_area_across_windows_counts_like_one_click(raster_file, tmp_path, small_tiles):
+    _, labels, weights = written(raster_file(STRIPES), mixed((cells(3, 10, 6, 30), 1), (spot(1, 45), 0)), tmp_path)
+    assert (labels[3:9, 10:40] == 1).all()
+    np.testing.assert_allclose(weights[3:9, 10:40], 1 / 180)
+    assert len(small_tiles) == 1  # only the window with the click is cut
+
+
+def test_pixels_of_two_classes_and_of_held_out_features_stay_unlabelled(raster_file, tmp_path):
+    points = mixed(
+        (cells(2, 2, 6, 6), 0),
+        (cells(5, 5, 6, 6), 1),
+        (spot(3, 3), 1),
+        (cells(10, 40, 2, 2), 2),
+        (cells(4, 30, 4, 4), 2),
+        split=["train", "train", "", "test", "train"],
+        status=["used", "used", "conflict", "used", "used"],
+    )
+    _, labels, weights = written(raster_file(STRIPES), points, tmp_path)
+    expected = np.full(STRIPES.shape, UNLABELLED)
+    expected[2:8, 2:8], expected[5:11, 5:11], expected[4:8, 30:34] = 0, 1, 2
+    expected[5:8, 5:8] = expected[3, 3] = UNLABELLED
+    np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
+
+
+def test_an_area_labels_no_pixel_without_data(raster_file, tmp_path):
+    array = STRIPES.copy()
+    array[3] = 0
+    _, labels, _ = written(raster_file(array, nodata=0), mixed((cells(2, 2, 3, 3), 1), (spot(9, 40), 0)), tmp_path)
+    assert labels[2:5, 2:5].tolist() == [[1] * 3, [255] * 3, [1] * 3]
 
 
 # the command

@@ -1,0 +1,283 @@
+"""Vector files: whatever an analyst hands over, read into one GeoDataFrame of points, scribbles and areas."""
+
+import codecs
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import geopandas as gpd
+import pandas as pd
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from geopointseg.errors import GeoPointSegError
+from geopointseg.raster import parse_crs
+
+__all__ = ["PointSource", "list_layers", "read_table", "read_vector"]
+
+TABLES = (".csv", ".tsv", ".txt")
+SHAPEFILES = (".shp", ".dbf", ".zip", ".shz")
+PARQUET = (".parquet", ".geoparquet", ".pq")
+# Headings of coordinates that need no --xy, most telling first; GDAL compares them without case.
+LONGITUDE, LATITUDE = "lon,long,longitude,lng", "lat,latitude"
+EASTING = "x,easting,east,coord_x,x_coord,point_x,xcoord,rechtswert"
+NORTHING = "y,northing,north,coord_y,y_coord,point_y,ycoord,hochwert"
+STRAIGHT = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
+CURVED = ("CIRCULARSTRING", "COMPOUNDCURVE", "CURVEPOLYGON", "MULTICURVE", "MULTISURFACE", "CURVE", "SURFACE")
+
+
+@dataclass(frozen=True, slots=True)
+class PointSource:
+    """Where labelled points come from, and how they are to be read."""
+
+    points: Path
+    """Vector file with the labelled points: any that GDAL reads, GeoParquet, or a table with coordinates."""
+    class_field: str
+    """Column with the class, text or whole numbers."""
+    layer: str | None = None
+    """Layer name, where the file has several."""
+    where: str | None = None
+    """Take only these features, in OGR SQL, such as "year = 2024"."""
+    encoding: str | None = None
+    """Of the text in a shapefile without .cpg that is not UTF-8, such as cp1252."""
+    xy: tuple[str, str] | None = None
+    """Columns of a table with the coordinates, east first, where they are not called x and y or lon and lat."""
+    points_crs: str | None = None
+    """CRS of the points, whatever their file says."""
+    classes: Path | None = None
+    """Names, colours, order and merging of the classes: a YAML file, a CSV or a QGIS style (.qml)."""
+    fold_case: bool = False
+    """Take spellings of a class that differ only in case or spaces for one."""
+
+
+def read_vector(source: PointSource, layer: str | None, crs: str | None = None) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """Read one layer with its own columns and CRS.
+
+    Args:
+        source: The file, and how to read it.
+        layer: Layer name; None where the file has but one.
+        crs: Used where the file has no CRS of its own.
+
+    Returns:
+        One row per feature, a MultiPoint taken apart into a row per part; the index is the feature's id in the file.
+        Remarks in words.
+
+    Raises:
+        GeoPointSegError: unreadable or empty file, broken text, no coordinates or CRS, curved geometries.
+    """
+    path = source.points
+    is_table = path.suffix.lower() in TABLES
+    if source.xy and not is_table:
+        raise GeoPointSegError(f"expected a table such as a CSV with --xy, got {path}: leave --xy out")
+    remarks: list[str] = []
+    if path.suffix.lower() in PARQUET:
+        frame = _read_parquet(path, source.where)
+    elif is_table:
+        frame = _read_coordinates(source)
+    else:
+        _refuse_curves(path, layer)
+        frame = _read(path, layer=layer, where=source.where, encoding=_encoding(path, source.encoding))
+    if frame.empty:
+        what = f"no feature where {source.where}" if source.where else "an empty layer"
+        raise GeoPointSegError(f"expected some points, got {what} in {path}: is it the right file, and saved?")
+    remarks += _set_crs(frame := frame.rename_axis(None), source, crs)
+    remarks += _broken_text(frame, path)
+    frame, parts = _take_apart(frame, path)
+    return frame, [*remarks, *parts]
+
+
+def list_layers(path: Path) -> dict[str, str | None]:
+    """Layer names and their geometry types (None for a plain table).
+
+    Raises:
+        GeoPointSegError: the file is missing or GDAL cannot read it.
+    """
+    if not path.exists():
+        raise GeoPointSegError(f"expected a vector file, got {path}, which does not exist: check the path")
+    if path.suffix.lower() in PARQUET:
+        return {path.stem: "Unknown"}
+    if path.suffix.lower() in TABLES:
+        return {path.stem: "Point"}
+    try:
+        return {str(name): geometry for name, geometry in pyogrio.list_layers(path)}
+    except (DataSourceError, DataLayerError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_table(path: Path, layer: str) -> pd.DataFrame:
+    """A layer without its geometry."""
+    return pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+
+
+def _unreadable(path: Path, error: Exception) -> GeoPointSegError:
+    """What to say of a file that GDAL refuses."""
+    return GeoPointSegError(f"expected a vector file that GDAL reads, got {path} ({error}): check the file")
+
+
+def _read(path: Path, *, layer: str | None, where: str | None, **options: str | None) -> gpd.GeoDataFrame:
+    """What GDAL reads, with the feature ids as index."""
+    try:
+        frame = pyogrio.read_dataframe(path, layer=layer, where=where, fid_as_index=True, **options)
+    except UnicodeDecodeError as error:
+        raise GeoPointSegError(_undecodable(path, layer, options["encoding"] or "UTF-8")) from error
+    except (DataSourceError, DataLayerError, ValueError) as error:
+        if where and "SQL" in str(error):
+            raise GeoPointSegError(
+                f'expected a condition in OGR SQL, got --where {where}: write for example --where "year = 2024"'
+            ) from error
+        raise _unreadable(path, error) from error
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise GeoPointSegError(f"expected a layer with geometries, got the plain table {layer} of {path}: see --layer")
+    return frame
+
+
+def _read_parquet(path: Path, where: str | None) -> gpd.GeoDataFrame:
+    """GeoParquet by geopandas; a condition is left to GDAL, so that it means the same as for any other file."""
+    try:
+        frame = gpd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise GeoPointSegError(f"expected GeoParquet, got {path} ({error}): check the file") from error
+    if where is None:
+        return frame.reset_index(drop=True)
+    with TemporaryDirectory() as folder:
+        passed = Path(folder) / f"{path.stem}.fgb"
+        pyogrio.write_dataframe(frame, passed, SPATIAL_INDEX="NO")
+        return _read(passed, layer=None, where=where)
+
+
+def _read_coordinates(source: PointSource) -> gpd.GeoDataFrame:
+    """A table whose columns hold the coordinates (or WKT)."""
+    path = source.points
+    columns = [str(c) for c in pyogrio.read_info(path)["fields"]] if path.stat().st_size else []
+    given = {c.lower() for c in columns}
+    if source.xy:
+        pairs = [source.xy]
+    else:
+        pairs = [(x, y) for x in LONGITUDE.split(",") for y in LATITUDE.split(",")]
+        pairs += list(zip(EASTING.split(","), NORTHING.split(","), strict=True))
+    found = [(x, y) for x, y in pairs if {x.lower(), y.lower()} <= given]
+    if not found and ("wkt" not in given or source.xy):
+        raise GeoPointSegError(
+            f"expected columns with coordinates ({' and '.join(source.xy or ('x', 'y'))}) in {path}, "
+            f"got {', '.join(columns) or 'none'}: name them with --xy, east first"
+        )
+    names = dict(zip(("X_POSSIBLE_NAMES", "Y_POSSIBLE_NAMES"), found[0], strict=True)) if found else {}
+    where, encoding = source.where, source.encoding or "UTF-8"
+    frame = _read(path, layer=None, where=where, encoding=encoding, AUTODETECT_TYPE="YES", **names)
+    degrees = found and found[0][0].lower() in LONGITUDE.split(",")
+    return frame.set_crs(4326) if degrees and not source.points_crs else frame
+
+
+def _refuse_curves(path: Path, layer: str | None) -> None:
+    """Refuse arcs: GDAL would replace them by hundreds of corners without a word."""
+    info = pyogrio.read_info(path, layer=layer)
+    kind = str(info["geometry_type"])
+    if kind.split(" ")[0] in STRAIGHT:
+        return
+    sql = f'SELECT DISTINCT OGR_GEOMETRY FROM "{info["layer_name"]}"'
+    kinds = pyogrio.read_dataframe(path, sql=sql, sql_dialect="OGRSQL", read_geometry=False)["OGR_GEOMETRY"]
+    curved = sorted(k for k in kinds.dropna() if str(k).split(" ")[0] in CURVED)
+    if curved:
+        raise GeoPointSegError(
+            f"expected straight geometries, got {', '.join(curved)} in {path}: "
+            "straighten them with QGIS's 'Segmentize by maximum angle' or 'ogr2ogr -nlt CONVERT_TO_LINEAR'"
+        )
+
+
+def _encoding(path: Path, wanted: str | None) -> str | None:
+    """The encoding to read a shapefile with: the user's, else (None) its .cpg's, else UTF-8."""
+    if wanted is not None:
+        try:
+            codecs.lookup(wanted)
+        except LookupError as error:
+            raise GeoPointSegError(
+                f"expected an encoding such as UTF-8 or cp1252, got --encoding {wanted}: Python does not know it"
+            ) from error
+        return wanted
+    if path.suffix.lower() not in SHAPEFILES:
+        return None
+    if path.suffix.lower() in (".zip", ".shz") and zipfile.is_zipfile(path):
+        names = zipfile.ZipFile(path).namelist()
+    else:
+        names = [p.name for p in path.parent.glob(path.stem + ".*")]
+    has_dbf = any(name.lower().endswith(".dbf") for name in names)
+    return "UTF-8" if has_dbf and not any(name.lower().endswith(".cpg") for name in names) else None
+
+
+def _undecodable(path: Path, layer: str | None, encoding: str) -> str:
+    """Say that the text is not in this encoding, with a sample of it."""
+    frame = pyogrio.read_dataframe(path, layer=layer, encoding="ISO-8859-1", read_geometry=False)
+    texts = (text for _, column in frame.select_dtypes(["object", "string"]).items() for text in column.dropna())
+    text = next((str(text) for text in texts if not str(text).isascii()), "")
+    raw = text.encode("ISO-8859-1", "replace")
+    return (
+        f"expected text in {encoding}, got {raw.decode(encoding, 'replace')!r} in {path}: name its encoding, "
+        f"for example --encoding cp1252, with which this reads {raw.decode('cp1252', 'replace')!r}"
+    )
+
+
+def _broken_text(frame: gpd.GeoDataFrame, path: Path) -> Iterator[str]:
+    """Warn of UTF-8 that was read as a one-byte encoding, which never fails but shows 'WÃ¤lder' for 'Wälder'."""
+    for name, column in frame.select_dtypes(["object", "string"]).items():
+        for text in pd.unique(column.dropna())[:1000]:
+            if not isinstance(text, str) or text.isascii():
+                continue
+            for wrong in ("cp1252", "ISO-8859-1"):
+                try:
+                    right = text.encode(wrong).decode("UTF-8")
+                except UnicodeError:
+                    continue
+                yield (
+                    f"text looks broken: {text!r} in the field {name} of {path.name} would be {right!r} "
+                    "with --encoding UTF-8; does its .cpg file tell the truth?"
+                )
+                return
+
+
+def _set_crs(frame: gpd.GeoDataFrame, source: PointSource, crs: str | None) -> Iterator[str]:
+    """Give the points their CRS, in place: the one the user insists on, their own, or the one for what has none."""
+    own = frame.crs
+    if source.points_crs:
+        wanted = parse_crs(source.points_crs).to_wkt()
+        frame.set_crs(wanted, allow_override=True, inplace=True)
+        if own is not None and own != frame.crs:
+            yield f"points taken as {source.points_crs}, although their file says {own.to_string()[:40]}"
+    elif own is None and crs is None:
+        raise GeoPointSegError(
+            f"expected points with a CRS, got {source.points} without one: add its .prj file or --crs"
+        )
+    elif own is None:
+        frame.set_crs(parse_crs(str(crs)).to_wkt(), inplace=True)
+    elif crs is not None and own != parse_crs(crs).to_wkt():
+        yield f"--crs {crs} is not used for the points: their own CRS is {own.to_string()[:40]}"
+
+
+def _take_apart(frame: gpd.GeoDataFrame, path: Path) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """One row per part of a MultiPoint, in the order of the features; empty geometries become None."""
+    frame = frame.set_geometry(frame.geometry.where(~frame.is_empty, None))
+    strange = sorted(set(frame.geom_type.dropna()) - {*STRAIGHT, "LinearRing"})
+    if strange:
+        raise GeoPointSegError(
+            f"expected points, lines or polygons, got {', '.join(strange)} in {path}: "
+            "take them apart with QGIS's 'Multipart to singleparts'"
+        )
+    remarks = []
+    several = frame.geom_type == "MultiPoint"
+    if several.any():
+        parts = frame[several].explode(index_parts=False)
+        if len(parts) > several.sum():  # QGIS calls many a layer MultiPoint whose features have one point each
+            remarks.append(f"{several.sum()} MultiPoint features taken apart into {len(parts)} points")
+        place = pd.Series(range(len(frame)), index=frame.index)
+        frame = pd.concat([frame[~several], parts])
+        frame = frame.iloc[place[frame.index].argsort(kind="stable")]
+    wide = frame.geom_type.isin(["LineString", "MultiLineString", "LinearRing", "Polygon", "MultiPolygon"])
+    if wide.any():
+        kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[wide].value_counts().items())
+        remarks.append(f"{kinds} features: lines label the superpixels they cross, areas every pixel inside")
+    height = frame.has_z
+    if height.any() and not height[frame.geometry.notna()].all():
+        frame = frame.set_geometry(shapely.force_3d(frame.geometry.to_numpy()), crs=frame.crs)
+    return frame, remarks
