@@ -142,7 +142,7 @@ def _symbol_layer(symbol: ET.Element, name: str, look: Look, unused: Look | None
             this = ET.SubElement(properties, "Option", type="Map", name=key)
             ET.SubElement(this, "Option", type="bool", name="active", value="true")
             # not NULL for the usual look: QGIS 3.22 would keep the width of the feature drawn before
-            expression = f"CASE WHEN \"status\" <> 'used' THEN '{value}' ELSE '{look[USUAL[key]]}' END"
+            expression = f"CASE WHEN \"status\" = 'used' THEN '{look[USUAL[key]]}' ELSE '{value}' END"
             ET.SubElement(this, "Option", type="QString", name="expression", value=expression)
             ET.SubElement(this, "Option", type="int", name="type", value="3")
     return layer

@@ -32,7 +32,7 @@ def remarks_on_places(frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequen
     for name in classes.names:
         if (n := int(per_class.get(name, 0))) < FEW:
             yield f"usable points of class {name!r}: {n}; expect little of it below about {FEW}"
-    crowded, places, pixels = 0, [], 0
+    crowded, places, pixels = set[int](), [], 0
     for raster in rasters:
         rows, cols = locate(used.geometry, raster.grid)
         here = raster.grid.contains(rows, cols)
@@ -40,10 +40,10 @@ def remarks_on_places(frame: gpd.GeoDataFrame, classes: Classes, rasters: Sequen
         pixels += raster.grid.height * raster.grid.width
         if len(spots) > 1:
             distance = cKDTree(spots).query(spots, k=2)[0][:, 1]
-            crowded += int((distance <= NEAR).sum())
+            crowded |= {*np.flatnonzero(here)[distance <= NEAR].tolist()}
             places.append((spots, distance))
     if crowded:
-        yield f"{crowded} points lie within {NEAR} pixels of another: together they say little more than one"
+        yield f"{len(crowded)} points lie within {NEAR} pixels of another: together they say little more than one"
     if places:
         yield from _corner(places, pixels)
 
@@ -68,22 +68,26 @@ def _corner(places: list[tuple[NDArray[np.float64], NDArray[np.float64]]], pixel
 
 def remarks_on_rasters(frame: gpd.GeoDataFrame, rasters: Sequence[Raster]) -> Iterator[str]:
     """What was done to fit points and rasters together, and what the rasters lack."""
-    first = rasters[0]
-    if frame.crs != first.grid.crs.to_wkt():
-        yield f"points reprojected from {frame.crs.to_string()[:40]} to {first.grid.crs.to_string()[:40]}"
-    yield from left_out(first)
-    if (value := suspect_nodata(first)) is not None:
-        yield (
-            f"{first.path.name} declares no nodata, but many pixels hold {value:g} in every band: "
-            f"if that is the empty collar, add --nodata {value:g}"
-        )
+    other = {r.grid.crs.to_string()[:40] for r in rasters if frame.crs != r.grid.crs.to_wkt()}
+    if other:
+        yield f"points reprojected from {frame.crs.to_string()[:40]} to {', '.join(sorted(other))}"
+    yield from left_out(rasters[0])
+    for raster in rasters:
+        if (value := suspect_nodata(raster)) is not None:
+            yield (
+                f"{raster.path.name} declares no nodata, but many pixels hold {value:g} in every band: "
+                f"if that is the empty collar, add --nodata {value:g}"
+            )
 
 
 def explain_miss(frame: gpd.GeoDataFrame, rasters: Sequence[Raster]) -> str:
     """Say where points that miss every raster lie, in degrees, and what would bring them onto it, if anything would."""
     geometry = frame.geometry.dropna().representative_point()
     degrees = geometry.to_crs(4326)
-    west, south, east, north = degrees[np.isfinite(degrees.x)].total_bounds
+    degrees = degrees[np.isfinite(degrees.x)]
+    if degrees.empty:
+        return "None of them has a place on the earth in their CRS: check it, or add --points-crs"
+    west, south, east, north = degrees.total_bounds
     boxes = np.array([transform_bounds(r.grid.crs, "EPSG:4326", *r.grid.bounds) for r in rasters])
     box = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
     return (

@@ -14,6 +14,7 @@ from geopointseg.grid import Grid, Window
 __all__ = ["Burned", "burn", "burn_by_tile", "locate", "stations"]
 
 TILE = 1024  # pixels
+BLOCK = 512  # pixels that lines and areas are burned in at a time
 MARGIN = 2  # pixels; GDAL clips a line at the edge of what it burns, and may miss a corner there
 
 Integers = NDArray[np.int64]
@@ -61,9 +62,11 @@ def burn_by_tile(features: gpd.GeoSeries, grid: Grid, size: int) -> Iterator[Bur
         own = order[starts[number] : starts[number + 1]]
         found: list[tuple[Integers, ...]] = [(own, rows[own] - window.row, cols[own] - window.col)]
         for feature in wide[tree.query(shapely.box(*grid.window_bounds(window)))] if len(wide) else ():
-            line = shapely.get_dimensions(shapes[feature]) == 1
-            covered = np.nonzero(burn([shapes[feature]], grid, window, touched=line))
-            found.append((np.full(len(covered[0]), feature), *covered))
+            for block in _blocks(window):
+                r, c = _covered(shapes[feature], grid, block)
+                r, c = r - window.row, c - window.col
+                here = (r >= 0) & (r < window.height) & (c >= 0) & (c < window.width)
+                found.append((np.full(here.sum(), feature), r[here], c[here]))
         feature_of, *pixel = (np.concatenate(column) for column in zip(*found, strict=True))
         yield Burned(window, *_once(feature_of, *pixel, window=window))
 
@@ -95,7 +98,7 @@ def burn(shapes: list[shapely.Geometry], grid: Grid, window: Window, *, touched:
         window: Which pixels.
         touched: Count pixels that a shape only touches, too.
     """
-    if not len(shapes):
+    if not len(shapes) or not window.height or not window.width:
         return np.zeros((window.height, window.width), bool)
     seen = window.grown(MARGIN)
     transform = grid.transform @ grid.transform.translation(seen.col, seen.row)
@@ -103,6 +106,24 @@ def burn(shapes: list[shapely.Geometry], grid: Grid, window: Window, *, touched:
         shapes, (seen.height, seen.width), transform=transform, all_touched=touched, dtype=np.uint8
     )
     return burned[MARGIN:-MARGIN, MARGIN:-MARGIN].astype(bool)
+
+
+def _blocks(window: Window) -> Iterator[Window]:
+    """The blocks of the grid that a window touches: what a line covers at a pixel's corner depends on where GDAL begins."""
+    for row in range(window.row // BLOCK, -(-(window.row + window.height) // BLOCK)):
+        for col in range(window.col // BLOCK, -(-(window.col + window.width) // BLOCK)):
+            yield Window(row * BLOCK, col * BLOCK, BLOCK, BLOCK)
+
+
+def _covered(shape: shapely.Geometry, grid: Grid, block: Window) -> tuple[Integers, Integers]:
+    """Rows and columns of the pixels of a block that a line or an area covers."""
+    west, south, east, north = shape.bounds
+    (top, bottom), (left, right) = grid.rowcol([west, east], [north, south])
+    row, col = max(block.row, int(top) - 1), max(block.col, int(left) - 1)
+    height, width = min(block.row + BLOCK, int(bottom) + 2) - row, min(block.col + BLOCK, int(right) + 2) - col
+    near = Window(row, col, max(height, 0), max(width, 0))
+    rows, cols = np.nonzero(burn([shape], grid, near, touched=shapely.get_dimensions(shape) == 1))
+    return rows + row, cols + col
 
 
 def _once(feature: Integers, rows: Integers, cols: Integers, *, window: Window) -> tuple[Integers, Integers, Integers]:

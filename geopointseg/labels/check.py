@@ -14,7 +14,15 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
 from geopointseg.labels.advice import explain_miss, remarks_on_places, remarks_on_rasters
 from geopointseg.labels.burn import burn_by_tile
-from geopointseg.labels.points import OWN_COLUMNS, Points, read_points, write_points
+from geopointseg.labels.points import (
+    OWN_COLUMNS,
+    Points,
+    is_checked,
+    missing_field,
+    read_points,
+    require_geopackage,
+    write_points,
+)
 from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import Classified
@@ -99,22 +107,32 @@ def check(
     Raises:
         GeoPointSegError: see `read_points`, `check_points` and `hold_out`.
     """
-    if out.suffix.lower() != ".gpkg" and not out.is_dir():
-        raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
-    if out.resolve() == source.points.resolve():
+    require_geopackage(out)
+    if out.resolve() == source.points.resolve() and not (overwrite and is_checked(out)):
         raise GeoPointSegError(
             f"expected another file as --out, got the points themselves, {out}: they are not touched"
+            + (", but for a checked layer, with --overwrite" if is_checked(out) else "")
         )
     opened, _ = open_rasters(rasters, crs=crs, nodata=nodata)
     features, found, remarks = read_points(source, crs)
     frame, more = check_points(features, found, opened)
-    frame, blocks = hold_out(frame, [raster.grid for raster in opened], split, seed=seed)
+    groups = _groups(features, split.split_field)
+    frame, blocks = hold_out(frame, [raster.grid for raster in opened], split, groups=groups, seed=seed)
     checked = Points(frame, found.classes, blocks)
-    notes = (*remarks, *_remarks_on_options(opened, crs, nodata), *more, *_remarks_on_split(checked))
+    notes = (*remarks, *_remarks_on_options(opened, crs, nodata), *more, *_remarks_on_split(checked, split))
     report = CheckReport(checked, (out, check_file(out)), notes)
     write_points(checked, out, overwrite=overwrite)
     write_json(check_file(out), report.figures())
     return report
+
+
+def _groups(features: gpd.GeoDataFrame, field: str | None) -> pd.Series | None:
+    """The user's column to split by, which may bear the name of one of ours."""
+    if field is None:
+        return None
+    if field not in features.columns or field == features.geometry.name:
+        raise missing_field(f"the field {field!r} to split by", field, features)
+    return features[field].reset_index(drop=True)
 
 
 def check_file(out: Path) -> Path:
@@ -172,8 +190,9 @@ def check_points(
             counts, i, rival[i]
         )
 
-    replaced = [c for c in features.columns if c.lower() in OWN_COLUMNS]  # SQLite takes Status and status for one
-    out = features.drop(columns=replaced).reset_index(drop=True)
+    ours = {*OWN_COLUMNS} - {"source_fid"} <= {*features.columns}  # a layer of ours, checked again
+    theirs = {c: f"user_{c}" for c in features.columns if c.lower() in OWN_COLUMNS}  # SQLite ignores case
+    out = (features.drop(columns=list(theirs)) if ours else features.rename(columns=theirs)).reset_index(drop=True)
     out["source_fid"] = fid
     out["class_id"] = pd.array(np.where(ids >= 0, ids, 0), "Int64")
     out.loc[ids < 0, "class_id"] = pd.NA
@@ -182,8 +201,9 @@ def check_points(
     out["split"] = pd.array(np.where(status == "used", "train", ""), "string")
     _refuse_one_class(out)
     remarks = list(_remarks_on_status(out))
-    if replaced and {*replaced} | {"source_fid"} != {*OWN_COLUMNS}:  # all of them: a layer of ours, checked again
-        remarks.append(f"columns of the layer that ours of the same name replace: {', '.join(replaced)}")
+    if theirs and not ours:
+        kept = ", ".join(f"{old} is kept as {new}" for old, new in theirs.items())
+        remarks.append(f"fields with the name of one of ours: {kept}")
     remarks += [*remarks_on_places(out, found.classes, rasters), *remarks_on_rasters(out, rasters)]
     return out, tuple(remarks)
 
@@ -275,6 +295,8 @@ def _remarks_on_status(frame: gpd.GeoDataFrame) -> Iterable[str]:
     """How many features are not used, and why."""
     for status, count in frame["status"].value_counts().drop("used", errors="ignore").items():
         yield f"{count} of {len(frame)} features not used: {STATUS[str(status)]}"
+    for reason, count in frame.loc[frame["status"] == "unknown_class", "reason"].value_counts().head(20).items():
+        yield f"{count} features: {reason}"
 
 
 def _remarks_on_options(rasters: Sequence[Raster], crs: str | None, nodata: float | None) -> Iterable[str]:
@@ -286,11 +308,17 @@ def _remarks_on_options(rasters: Sequence[Raster], crs: str | None, nodata: floa
             yield f"--crs {crs} is not used for {raster.path.name}, whose own CRS is {raster.grid.crs.to_string()[:40]}"
 
 
-def _remarks_on_split(points: Points) -> Iterable[str]:
+def _remarks_on_split(points: Points, plan: Split) -> Iterable[str]:
     """What the split means for the assessment."""
     used = points.used()
     if (gap := int((used["split"] == "gap").sum())) > 0:
-        yield f"{gap} points set aside: too near to a held-out block to train on"
+        yield f"{gap} points set aside: too near to what is held out to train on"
+    if plan.held_out and not (used["split"] == "test").any():
+        yield (
+            "nothing is held out: whatever was, a class would have nothing to train on, or has less than five points; "
+            "try a smaller --block or --gap"
+        )
+        return
     missing = set(used["class_name"]) - set(used.loc[used["split"] == "test", "class_name"])
     if missing:
         yield f"not assessed, since none of their points is held out: {', '.join(sorted(missing))}"

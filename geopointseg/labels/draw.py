@@ -16,7 +16,7 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels.check import CheckReport
-from geopointseg.labels.points import Points, write_points
+from geopointseg.labels.points import Points, require_geopackage, write_points
 from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.strategies import Pixels, Strategy, draw_points
 from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes, reading
@@ -81,6 +81,7 @@ def draw(
         GeoPointSegError: no budget or two, an option out of range, nothing to draw from, or a value that the classes in
             a mask's tags do not name.
     """
+    require_geopackage(out)
     count, per = _budget(per_class, per_image, strategy)
     _check_options(min_area, noise, jitter, seed)
     if fair and strategy != "lssqps":

@@ -12,6 +12,8 @@ In the GeoPackage points, lines and polygons lie in layers of their own, which Q
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,11 +30,24 @@ from geopointseg.legend.files import read_legend
 from geopointseg.legend.styles import own_style
 from geopointseg.qgis import Layer, layer_styles
 
-__all__ = ["OWN_COLUMNS", "Points", "load_points", "read_points", "write_points"]
+__all__ = [
+    "OWN_COLUMNS",
+    "Points",
+    "is_checked",
+    "load_points",
+    "missing_field",
+    "read_points",
+    "require_geopackage",
+    "write_points",
+]
 
 OWN_COLUMNS = ("source_fid", "class_id", "class_name", "status", "reason", "split")
 KINDS: tuple[Layer, ...] = ("points", "scribbles", "areas")  # layers, by the dimension of their geometries
-OWN_LAYERS = (*KINDS, "held_out", "classes", "layer_styles")
+MARKS: dict[str, set[str]] = {
+    kind: {"class_id", "status"} for kind in KINDS
+}  # columns that tell our layers from a user's of the same name
+MARKS |= {"held_out": {"block"}, "classes": {"id", "name", "color", "code"}}
+EPOCH = "1970-01-01T00:00:00Z"  # stands for the time of writing, so that the same points give the same file
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
     layers = list_layers(path)
     spatial = [name for name, geometry in layers.items() if geometry is not None and name != "held_out"]
     layer = source.layer
-    ours = layer is None and {"points", "classes", "held_out"} <= layers.keys()
+    ours = layer is None and is_checked(path)
     if layer is None and not ours and len(spatial) > 1:
         raise GeoPointSegError(f"expected one layer, got {', '.join(spatial)} in {path}: choose with --layer")
     if not spatial or (layer is not None and layer not in spatial):
@@ -76,17 +91,12 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
             f"expected a layer of points, got {layer or path} among {spatial or 'no layers'}: check the file and --layer"
         )
     if ours:
-        read = [read_vector(source, name, crs) for name in KINDS if name in layers]
-        frame = pd.concat([frame.set_index("source_fid") for frame, _ in read if len(frame)])
-        remarks = [remark for _, more in read for remark in more]
+        frame, remarks = _read_own(source, [name for name in KINDS if name in layers], crs)
     else:
         layer = layer or spatial[0]
         frame, remarks = read_vector(source, None if len(layers) == 1 else layer, crs)
     if field not in frame.columns or field == frame.geometry.name:
-        fields = ", ".join(str(c) for c in frame.columns if c != frame.geometry.name)
-        raise GeoPointSegError(
-            f"expected the class field {field!r} in {path}, got the fields {fields}: name one of them"
-        )
+        raise missing_field(f"the class field {field!r} in {path}", field, frame)
 
     labels = _labels(frame[field], field)
     if labels.isna().all():
@@ -111,15 +121,14 @@ def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path
         GeoPointSegError: the file exists and `overwrite` is false, is open elsewhere, or holds layers of these names that
             are not ours.
     """
-    columns = {str(column).lower() for column in points.frame.columns}
+    require_geopackage(path)
     options = {
         "VERSION": "1.2",  # of the GeoPackage: QGIS 3.22 warns of later ones
-        # a user's own columns of these names stay as they are
-        "FID": "geopointseg_fid" if "fid" in columns else "fid",
-        "GEOMETRY_NAME": "geopointseg_geom" if "geom" in columns else "geom",
+        "FID": _free_name("fid", points.frame),
+        "GEOMETRY_NAME": _free_name("geom", points.frame),
     }
     by_kind = dict(zip(KINDS, _by_dimension(points.frame), strict=True))
-    with replacing(path, overwrite=overwrite) as partial:
+    with replacing(path, overwrite=overwrite) as partial, _written_at(EPOCH):
         before = _take_over(path, partial) if path.exists() else {}
         layers = [kind for kind in KINDS if kind == "points" or kind in before or len(by_kind[kind])]
         for kind in layers:
@@ -134,7 +143,7 @@ def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path
         styles.loc[styles["f_table_name"] != "held_out", "f_geometry_column"] = options["GEOMETRY_NAME"]
         if "layer_styles" in before:
             others = read_table(partial, "layer_styles")
-            others = others[~others["f_table_name"].isin(OWN_LAYERS)]
+            others = others[~others["f_table_name"].isin(MARKS)]
             styles = pd.concat([styles, others[styles.columns]], ignore_index=True) if len(others) else styles
         pyogrio.write_dataframe(styles, partial, layer="layer_styles")
     return path
@@ -147,15 +156,75 @@ def load_points(path: Path) -> Points:
         GeoPointSegError: the file is missing or was not written by `geopointseg check` or `draw`.
     """
     layers = list_layers(Path(path))
-    if not {"points", "classes", "held_out"} <= layers.keys():
+    if not is_checked(path):
         raise GeoPointSegError(
             f"expected checked points, got {path} with the layers {', '.join(layers)}: "
             "run 'geopointseg check' on it first"
         )
     read = [pyogrio.read_dataframe(path, layer=kind) for kind in KINDS if kind in layers]
     frame = pd.concat([f for f in read if len(f)] or read[:1], ignore_index=True)
+    if (fresh := int(frame["status"].isna().sum())) > 0:
+        raise GeoPointSegError(
+            f"expected checked points, got {fresh} in {path} that were added since: "
+            "run 'geopointseg check … --class-field class_name' on it again, with the same --out and --overwrite"
+        )
     classes = Classes.from_records(read_table(path, "classes").to_dict("records"))
     return Points(frame, classes, pyogrio.read_dataframe(path, layer="held_out"))
+
+
+def require_geopackage(out: Path) -> None:
+    """Refuse another kind of file to write.
+
+    Raises:
+        GeoPointSegError: the name does not end in .gpkg.
+    """
+    if out.suffix.lower() != ".gpkg" and not out.is_dir():
+        raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
+
+
+def is_checked(path: Path) -> bool:
+    """Whether a file is a GeoPackage that `write_points` wrote."""
+    return {"points", "classes", "held_out"} <= list_layers(path).keys()
+
+
+def _read_own(source: PointSource, layers: list[Layer], crs: str | None) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """The layers of a GeoPackage of ours as one; features that were added since have no id in the user's file."""
+    read = [read_vector(source, layer, crs) for layer in layers if _has_features(source.points, layer)]
+    if not read:
+        raise GeoPointSegError(f"expected some points, got empty layers in {source.points}: is it the right file?")
+    frame = pd.concat([frame for frame, _ in read])
+    return frame.set_index("source_fid").rename_axis(None), [remark for _, more in read for remark in more]
+
+
+def _has_features(path: Path, layer: str) -> bool:
+    """Whether a layer holds anything."""
+    return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"]) > 0
+
+
+def missing_field(wanted: str, field: str, frame: gpd.GeoDataFrame) -> GeoPointSegError:
+    """What to say of a column that a layer lacks."""
+    fields = [str(c) for c in frame.columns if c != frame.geometry.name]
+    alike = next((c for c in fields if c.casefold() == field.casefold()), None)
+    hint = f"did you mean {alike}?" if alike else "name one of them"
+    return GeoPointSegError(f"expected {wanted}, got the fields {', '.join(fields)}: {hint}")
+
+
+def _free_name(name: str, frame: gpd.GeoDataFrame) -> str:
+    """The name, or one like it that no column of the user's has."""
+    taken = {str(column).lower() for column in frame.columns}
+    while name in taken:
+        name = f"geopointseg_{name}"
+    return name
+
+
+@contextmanager
+def _written_at(time: str) -> Iterator[None]:
+    """Let GDAL note this time as that of writing."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": time})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _own_legend(path: Path) -> Legend:
@@ -196,10 +265,11 @@ def _take_over(path: Path, partial: Path) -> dict[str, str | None]:
             "close it there (in QGIS, remove its layers from the project)"
         )
     layers = list_layers(path)
-    for kind in {*KINDS} & layers.keys():
-        if not {"class_id", "status"} <= set(pyogrio.read_info(path, layer=kind)["fields"]):
+    for name in layers:
+        marks = MARKS.get(name.lower(), set())  # SQLite takes Points and points for one
+        if marks and not marks <= set(pyogrio.read_info(path, layer=name)["fields"]):
             raise GeoPointSegError(
-                f"expected a free place for the layer {kind!r}, got {path}, whose layer of that name is not ours: "
+                f"expected a free place for the layer {name!r}, got {path}, whose layer of that name is not ours: "
                 "choose another --out"
             )
     shutil.copyfile(path, partial)
@@ -209,9 +279,8 @@ def _take_over(path: Path, partial: Path) -> dict[str, str | None]:
 def _is_locked(path: Path) -> bool:
     """Whether another program is writing to the file."""
     try:
-        with sqlite3.connect(path, timeout=0) as connection:
+        with closing(sqlite3.connect(path, timeout=0)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-        connection.close()
     except sqlite3.OperationalError as error:
         return "locked" in str(error)
     except sqlite3.DatabaseError:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform_bounds
@@ -33,8 +34,8 @@ class Split:
     held_out: float = 0.2
     """Share of the points kept aside for assessment; 0 for none."""
     split: Method = "blocks"
-    """What is held out: square blocks of ground; whole features with a gap around each; features at random without a gap
-    (neighbours leak: for comparison); or whole rasters."""
+    """What is held out: square blocks of ground; whole features with a gap around each; features at random, without a gap
+    unless one is given (neighbours leak: for comparison); or whole rasters."""
     split_field: str | None = None
     """Column to split by instead: its values are train and test, or groups to hold out whole, such as municipalities."""
     block: str | None = None
@@ -44,7 +45,12 @@ class Split:
 
 
 def hold_out(
-    points: gpd.GeoDataFrame, grids: Sequence[Grid], plan: Split | None = None, *, seed: int = 0
+    points: gpd.GeoDataFrame,
+    grids: Sequence[Grid],
+    plan: Split | None = None,
+    *,
+    groups: pd.Series | None = None,
+    seed: int = 0,
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Hold out about the wanted share of the features of each class.
 
@@ -56,6 +62,7 @@ def hold_out(
         points: Checked points with `status` and `class_id`.
         grids: Of the rasters; the first gives the CRS and the pixel size that blocks and gap are measured in.
         plan: What to hold out.
+        groups: Values of the column `plan.split_field`, one per point.
         seed: Of the order in which equally good choices are tried.
 
     Returns:
@@ -66,9 +73,9 @@ def hold_out(
             too many to choose from.
     """
     plan = plan or Split()
-    if not 0 <= plan.held_out < 1:
-        raise GeoPointSegError(f"expected a held-out share from 0 to below 1, got {plan.held_out}")
+    _check_plan(plan, seed)
     used = points[points["status"] == "used"]
+    groups = None if groups is None else groups.loc[used.index].astype("string").str.strip()
     crs = grids[0].crs.to_wkt()
     shapes = np.array(used.geometry.to_crs(crs).to_numpy(), dtype=object)
     inner = shapely.get_coordinates(shapely.point_on_surface(shapes))
@@ -76,14 +83,19 @@ def hold_out(
     gap = side / 8 if plan.split in ("blocks", "features") and plan.split_field is None else np.zeros(2)
     gap = parse_length(plan.gap, grids[0]) if plan.gap else gap
 
-    group, ground = _groups(used, inner, grids, plan, side)
+    group, ground = _groups(groups, inner, grids, plan, side)
+    if plan.split != "random" and len(ground) > MOST_GROUPS:
+        raise GeoPointSegError(
+            f"expected at most {MOST_GROUPS} blocks, features or groups to choose from, got {len(ground)}: "
+            "choose a larger --block, or --split random"
+        )
     closed = _close(shapes, group, ground, gap)
     feature, near = _pairs(shapes, closed)
     _, class_of = np.unique(used["class_id"].to_numpy(dtype=np.int64), return_inverse=True)
     rng = np.random.default_rng(seed)
-    if plan.split_field is not None and {*used[plan.split_field].dropna()} == {"train", "test"}:
-        chosen = np.unique(group[(used[plan.split_field] == "test").to_numpy(bool)])
-    elif plan.split == "random" and plan.split_field is None:
+    if groups is not None and _says_what_to_do(groups):
+        chosen = np.unique(group[(groups.str.lower() == "test").fillna(False).to_numpy(bool)])
+    elif plan.split == "random":
         chosen = _draw(class_of, plan.held_out, rng)
     else:
         held, lost = (np.zeros((len(closed), class_of.max(initial=-1) + 1), np.int64) for _ in range(2))
@@ -98,6 +110,35 @@ def hold_out(
     out.loc[used.index, "split"] = split
     chosen = chosen[~shapely.is_empty(closed[chosen])]
     return out, gpd.GeoDataFrame({"block": chosen}, geometry=closed[chosen], crs=crs)
+
+
+def _check_plan(plan: Split, seed: int) -> None:
+    """Refuse what does not go together."""
+    if not 0 <= plan.held_out < 1:
+        raise GeoPointSegError(f"expected a held-out share from 0 to below 1, got {plan.held_out}")
+    if seed < 0:
+        raise GeoPointSegError(f"expected a seed from 0 on, got {seed}")
+    if plan.split_field is not None and plan.split != "blocks":
+        raise GeoPointSegError(
+            f"expected --split {plan.split} or --split-field {plan.split_field}, got both: choose one"
+        )
+    if plan.block is not None and (plan.split != "blocks" or plan.split_field is not None):
+        raise GeoPointSegError("expected --block with --split blocks only: leave it out")
+
+
+def _says_what_to_do(groups: pd.Series) -> bool:
+    """Whether a column says train and test, rather than naming groups.
+
+    Raises:
+        GeoPointSegError: it says so, and other things.
+    """
+    values = {*groups.dropna().str.lower()} - {""}
+    if "test" not in values or values <= {"train", "test"}:
+        return "test" in values
+    raise GeoPointSegError(
+        f"expected groups, or train and test alone, in the field to split by, got {', '.join(sorted(values))}: "
+        "what is neither to be trained on nor tested on is left out with --where"
+    )
 
 
 def parse_length(text: str, grid: Grid) -> Floats:
@@ -115,10 +156,9 @@ def parse_length(text: str, grid: Grid) -> Floats:
     if unit in ("m", "km"):
         return number * (1000 if unit == "km" else 1) / ground * pixel
     if unit:
-        width, height = number / pixel * ground
         raise GeoPointSegError(
-            f"expected a length in metres or pixels, got {text}: here that is {width:.0f}m east to west but "
-            f"{height:.0f}m north to south; choose one"
+            f"expected a length in metres or pixels, got {text}, and a degree is longer from south to north than from "
+            f"west to east: write about {number * 111_000:.0f}m"
         )
     raise GeoPointSegError(f"expected a length with its unit, such as 30m, 1.5km or 16px, got {text}")
 
@@ -126,7 +166,10 @@ def parse_length(text: str, grid: Grid) -> Floats:
 def _block_side(inner: Floats, grid: Grid, wanted: str | None) -> Floats:
     """The side of a block as (x, y): what the user says, else as suits the network and the points' extent."""
     if wanted is not None:
-        return parse_length(wanted, grid)
+        side = parse_length(wanted, grid)
+        if not side.all():
+            raise GeoPointSegError(f"expected blocks of some size, got --block {wanted}: write for example 500m")
+        return side
     pixel = np.array(grid.pixel_size[::-1])
     extent = float((np.ptp(inner, axis=0) / pixel).max()) if len(inner) else 0.0
     fewest, most = BLOCKS_ACROSS
@@ -134,7 +177,7 @@ def _block_side(inner: Floats, grid: Grid, wanted: str | None) -> Floats:
 
 
 def _groups(
-    used: gpd.GeoDataFrame, inner: Floats, grids: Sequence[Grid], plan: Split, side: Floats
+    groups: pd.Series | None, inner: Floats, grids: Sequence[Grid], plan: Split, side: Floats
 ) -> tuple[Integers, Shapes]:
     """What is held out or trained on together.
 
@@ -142,13 +185,8 @@ def _groups(
         The group of every feature, from 0 on; the ground of every group as a polygon, empty where it has none but its
         features.
     """
-    if plan.split_field is not None:
-        if plan.split_field not in used.columns:
-            columns = ", ".join(str(c) for c in used.columns if c != used.geometry.name)
-            raise GeoPointSegError(
-                f"expected the field {plan.split_field!r} to split by, got {columns}: name one of them"
-            )
-        names, group = np.unique(used[plan.split_field].astype("string").fillna(""), return_inverse=True)
+    if groups is not None:
+        names, group = np.unique(groups.fillna("").to_numpy(str), return_inverse=True)
         if len(names) < 2:
             raise GeoPointSegError(
                 f"expected at least two groups in {plan.split_field!r}, got {', '.join(names)}: nothing would train"
@@ -202,7 +240,7 @@ def _grow(shapes: Shapes, gap: Floats) -> Shapes:
 
 def _pairs(shapes: Shapes, closed: Shapes) -> tuple[Integers, Integers]:
     """Features, and groups whose closed ground they touch."""
-    feature, near = shapely.STRtree(closed).query(shapes, predicate="intersects")
+    near, feature = shapely.STRtree(shapes).query(closed, predicate="intersects")  # prepares `closed`, the larger
     return feature, near
 
 
@@ -228,11 +266,6 @@ def _choose(held: Integers, lost: Integers, share: float, rng: np.random.Generat
         share: Share of each class wanted.
         rng: Breaks ties.
     """
-    if len(held) > MOST_GROUPS:
-        raise GeoPointSegError(
-            f"expected at most {MOST_GROUPS} blocks, features or groups to choose from, got {len(held)}: "
-            "choose a larger --block, or --split random"
-        )
     total = held.sum(axis=0)
     want = _wanted(total, share)
     weight = np.where(want > 0, 1 / np.maximum(want, 1), 1.0)

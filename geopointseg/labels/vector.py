@@ -1,9 +1,12 @@
 """Vector files: whatever an analyst hands over, read into one GeoDataFrame of points, scribbles and areas."""
 
 import codecs
+import json
+import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,14 +14,16 @@ import geopandas as gpd
 import pandas as pd
 import pyogrio
 import shapely
+from geopandas.array import GeometryDtype
 from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import GEOSException
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import parse_crs
 
 __all__ = ["PointSource", "list_layers", "read_table", "read_vector"]
 
-TABLES = (".csv", ".tsv", ".txt")
+TABLES = (".csv", ".tsv")
 SHAPEFILES = (".shp", ".dbf", ".zip", ".shz")
 PARQUET = (".parquet", ".geoparquet", ".pq")
 # Headings of coordinates that need no --xy, most telling first; GDAL compares them without case.
@@ -72,7 +77,6 @@ def read_vector(source: PointSource, layer: str | None, crs: str | None = None) 
     is_table = path.suffix.lower() in TABLES
     if source.xy and not is_table:
         raise GeoPointSegError(f"expected a table such as a CSV with --xy, got {path}: leave --xy out")
-    remarks: list[str] = []
     if path.suffix.lower() in PARQUET:
         frame = _read_parquet(path, source.where)
     elif is_table:
@@ -83,8 +87,11 @@ def read_vector(source: PointSource, layer: str | None, crs: str | None = None) 
     if frame.empty:
         what = f"no feature where {source.where}" if source.where else "an empty layer"
         raise GeoPointSegError(f"expected some points, got {what} in {path}: is it the right file, and saved?")
-    remarks += _set_crs(frame := frame.rename_axis(None), source, crs)
+    frame, remarks = _plain(frame.rename_axis(None))
+    remarks += _set_crs(frame, source, crs)
     remarks += _broken_text(frame, path)
+    if is_table and (lost := int(frame.geometry.isna().sum())):
+        remarks.append(f"{lost} rows of {path.name} without geometry: their coordinates are empty or no numbers")
     frame, parts = _take_apart(frame, path)
     return frame, [*remarks, *parts]
 
@@ -97,6 +104,8 @@ def list_layers(path: Path) -> dict[str, str | None]:
     """
     if not path.exists():
         raise GeoPointSegError(f"expected a vector file, got {path}, which does not exist: check the path")
+    if path.is_dir() and path.suffix.lower() != ".gdb":
+        raise GeoPointSegError(f"expected a vector file, got the folder {path}: name a file in it")
     if path.suffix.lower() in PARQUET:
         return {path.stem: "Unknown"}
     if path.suffix.lower() in TABLES:
@@ -114,15 +123,21 @@ def read_table(path: Path, layer: str) -> pd.DataFrame:
 
 def _unreadable(path: Path, error: Exception) -> GeoPointSegError:
     """What to say of a file that GDAL refuses."""
-    return GeoPointSegError(f"expected a vector file that GDAL reads, got {path} ({error}): check the file")
+    reason = str(error).partition("; It might help")[0]  # what GDAL advises is for programmers
+    return GeoPointSegError(f"expected a vector file that GDAL reads, got {path} ({reason}): check the file")
 
 
 def _read(path: Path, *, layer: str | None, where: str | None, **options: str | None) -> gpd.GeoDataFrame:
     """What GDAL reads, with the feature ids as index."""
     try:
-        frame = pyogrio.read_dataframe(path, layer=layer, where=where, fid_as_index=True, **options)
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # what it means is told by us
+            frame = pyogrio.read_dataframe(path, layer=layer, where=where, fid_as_index=True, **options)
     except UnicodeDecodeError as error:
         raise GeoPointSegError(_undecodable(path, layer, options["encoding"] or "UTF-8")) from error
+    except GEOSException as error:
+        raise GeoPointSegError(
+            f"expected points, lines or polygons, got another kind of geometry in {path} ({error}): convert it in QGIS"
+        ) from error
     except (DataSourceError, DataLayerError, ValueError) as error:
         if where and "SQL" in str(error):
             raise GeoPointSegError(
@@ -151,7 +166,14 @@ def _read_parquet(path: Path, where: str | None) -> gpd.GeoDataFrame:
 def _read_coordinates(source: PointSource) -> gpd.GeoDataFrame:
     """A table whose columns hold the coordinates (or WKT)."""
     path = source.points
-    columns = [str(c) for c in pyogrio.read_info(path)["fields"]] if path.stat().st_size else []
+    try:
+        columns = [str(c) for c in pyogrio.read_info(path)["fields"]] if path.stat().st_size else []
+    except UnicodeDecodeError as error:
+        raise GeoPointSegError(
+            f"expected a table in UTF-8, got {path} in another encoding: save it as UTF-8"
+        ) from error
+    except DataSourceError as error:
+        raise _unreadable(path, error) from error
     given = {c.lower() for c in columns}
     if source.xy:
         pairs = [source.xy]
@@ -164,11 +186,41 @@ def _read_coordinates(source: PointSource) -> gpd.GeoDataFrame:
             f"expected columns with coordinates ({' and '.join(source.xy or ('x', 'y'))}) in {path}, "
             f"got {', '.join(columns) or 'none'}: name them with --xy, east first"
         )
+    if not found:
+        _refuse_curves(path, None)
     names = dict(zip(("X_POSSIBLE_NAMES", "Y_POSSIBLE_NAMES"), found[0], strict=True)) if found else {}
     where, encoding = source.where, source.encoding or "UTF-8"
     frame = _read(path, layer=None, where=where, encoding=encoding, AUTODETECT_TYPE="YES", **names)
     degrees = found and found[0][0].lower() in LONGITUDE.split(",")
     return frame.set_crs(4326) if degrees and not source.points_crs else frame
+
+
+def _plain(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """Columns that a GeoPackage holds: lists and the like as JSON, other geometries as WKT, every name once."""
+    frame, remarks, seen = frame.copy(), [], set[str]()
+    names: list[str] = []
+    for place, name in enumerate(map(str, frame.columns)):
+        column = frame.iloc[:, place]
+        if name != frame.geometry.name:
+            if isinstance(column.dtype, GeometryDtype):
+                frame[name] = column.to_wkt()
+            elif pd.api.types.is_timedelta64_dtype(column) or column.dtype == "uint64":
+                frame[name] = column.astype("string")
+            elif column.dtype == object and not column.dropna().map(lambda v: isinstance(v, str | date)).all():
+                frame[name] = column.map(_as_text)
+        names.append(name if name.lower() not in seen else f"{name}_{place}")
+        if names[-1] != name:  # SQLite takes Class and class for one
+            remarks.append(f"the field {name} is kept as {names[-1]}: another differs from it only in case")
+        seen.add(names[-1].lower())
+    frame.columns = names
+    return frame, remarks
+
+
+def _as_text(value: object) -> str | None:
+    """A list, mapping or number among other things as JSON; None for nothing."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value.tolist() if hasattr(value, "tolist") else value, ensure_ascii=False, default=str)
 
 
 def _refuse_curves(path: Path, layer: str | None) -> None:
@@ -223,7 +275,7 @@ def _broken_text(frame: gpd.GeoDataFrame, path: Path) -> Iterator[str]:
     """Warn of UTF-8 that was read as a one-byte encoding, which never fails but shows 'WÃ¤lder' for 'Wälder'."""
     for name, column in frame.select_dtypes(["object", "string"]).items():
         for text in pd.unique(column.dropna())[:1000]:
-            if not isinstance(text, str) or text.isascii():
+            if text.isascii():
                 continue
             for wrong in ("cp1252", "ISO-8859-1"):
                 try:
@@ -276,7 +328,9 @@ def _take_apart(frame: gpd.GeoDataFrame, path: Path) -> tuple[gpd.GeoDataFrame, 
     wide = frame.geom_type.isin(["LineString", "MultiLineString", "LinearRing", "Polygon", "MultiPolygon"])
     if wide.any():
         kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[wide].value_counts().items())
-        remarks.append(f"{kinds} features: lines label the superpixels they cross, areas every pixel inside")
+        lines = "lines label the superpixels they cross" if (shapely.get_dimensions(frame.geometry) == 1).any() else ""
+        areas = "areas label every pixel inside" if (shapely.get_dimensions(frame.geometry) == 2).any() else ""
+        remarks.append(f"{kinds} features: {', '.join(filter(None, (lines, areas)))}")
     height = frame.has_z
     if height.any() and not height[frame.geometry.notna()].all():
         frame = frame.set_geometry(shapely.force_3d(frame.geometry.to_numpy()), crs=frame.crs)

@@ -130,7 +130,7 @@ def _one_spelling(counts: Mapping[str, int], class_of: Mapping[str, str], legend
     chosen = _chosen(legend)
     spelling: dict[str, str] = {}
     for name in sorted(features, key=lambda name: (name not in chosen, -features[name], name)):
-        spelling.setdefault(_folded(name), name)
+        spelling.setdefault(_folded(name), name if name in chosen else " ".join(name.split()))
     return {text: spelling[_folded(name)] for text, name in class_of.items()}
 
 

@@ -252,6 +252,43 @@ def test_a_feature_of_no_wanted_class_is_told_so_and_disputes_nothing(image, poi
     assert "2 of 8 features not used: of a class that is not wanted" in report.notes
 
 
+def test_classes_that_are_not_wanted_are_named(image, points_file, tmp_path):
+    (tmp_path / "classes.csv").write_text("name\nwater\ngrass\n")
+    path = points_file([*GOOD, at(2, 2, "Wälder"), at(3, 3, "Wälder")])
+    report = checked(image, path, tmp_path / "points.gpkg", classes=tmp_path / "classes.csv")
+    assert "2 features: class 'Wälder' is not in classes.csv" in report.notes
+
+
+def test_the_column_to_split_by_may_bear_the_name_of_one_of_ours(image, points_file, tmp_path):
+    path = points_file(GOOD, columns={"split": ["train", "test", "train", "train", "test", "train"]})
+    plan = Split(split_field="split")
+    report = check([str(image)], source=source(path), split=plan, out=tmp_path / "points.gpkg")
+    assert report.points.frame["split"].tolist() == report.points.frame["user_split"].tolist()
+    assert "fields with the name of one of ours: split is kept as user_split" in report.notes
+    with pytest.raises(GeoPointSegError, match=r"the field 'Split' to split by, got .*: did you mean split\?"):
+        check([str(image)], source=source(path), split=Split(split_field="Split"), out=tmp_path / "p.gpkg")
+
+
+def test_it_is_said_when_nothing_can_be_held_out(image, points_file, tmp_path):
+    report = check([str(image)], source=source(points_file(GOOD)), split=Split(block="9km"), out=tmp_path / "p.gpkg")
+    assert any(note.startswith("nothing is held out: ") for note in report.notes)
+
+
+def test_points_side_by_side_on_overlapping_rasters_count_once(raster_file, points_file, tmp_path):
+    rasters = [str(raster_file(ARRAY, name)) for name in ("a.tif", "b.tif")]
+    path = points_file([*GOOD, at(2, 2, "water")])
+    report = check(rasters, source=source(path), split=Split(0), out=tmp_path / "points.gpkg")
+    assert any(note.startswith("7 points lie within 2 pixels of another") for note in report.notes)
+
+
+def test_points_are_not_written_over_themselves(image, points_file, tmp_path):
+    path = points_file(GOOD, "points.gpkg")
+    with pytest.raises(GeoPointSegError, match=r"another file as --out, got the points themselves, .*: they are not"):
+        checked(image, path, path, overwrite=True)
+    with pytest.raises(GeoPointSegError, match=r"a GeoPackage as --out, got .*points\.shp: give it the ending \.gpkg"):
+        checked(image, path, tmp_path / "points.shp")
+
+
 def test_options_that_a_file_overrules_are_named(raster_file, points_file, tmp_path):
     image = raster_file(ARRAY, nodata=0)
     report = check(
@@ -389,6 +426,14 @@ def test_potsdam_57_of_120_points_lie_on_valid_pixels(data, tmp_path):
     assert sorted(figures["used_per_class"].values()) == [3, 11, 12, 13, 18]
     (raster,), measured = open_rasters([image])
     assert len(raster.bands) == len(measured.mean) == 218
+
+
+def test_chiapas_uses_all_30_polygons(data, tmp_path):
+    folder = data / "gis_training_samples" / "chiapas_landsat7"
+    image, samples = folder / "LE70220491999322EDC01_stack.tif", folder / "training_data.shp"
+    report = check([str(image)], source=source(samples, "class"), split=Split(), out=tmp_path / "points.gpkg")
+    per_class = {"barren": 6, "forest": 11, "herbaceous": 6, "urban": 2, "water": 5}
+    assert report.figures()["used_per_class"] == per_class
 
 
 def test_rachel_carson_accounts_for_all_23_polygons(data, tmp_path):

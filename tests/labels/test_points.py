@@ -178,8 +178,10 @@ def test_the_class_field_itself_may_be_called_label(image, points_file, tmp_path
 def test_a_column_with_the_name_of_one_of_ours_gives_way_and_is_named(image, points_file, tmp_path, name):
     path = points_file(GOOD, columns={name: ["theirs"] * 6})
     report = checked(image, path, tmp_path / "points.gpkg")
-    assert load_points(tmp_path / "points.gpkg").frame["status"].tolist() == ["used"] * 6
-    assert any(name in note for note in report.notes)
+    frame = load_points(tmp_path / "points.gpkg").frame
+    assert frame["status"].tolist() == ["used"] * 6
+    assert frame[f"user_{name}"].tolist() == ["theirs"] * 6
+    assert any(f"{name} is kept as user_{name}" in note for note in report.notes)
 
 
 def test_a_checked_layer_comes_back_as_it_was(image, points_file, tmp_path):
@@ -357,3 +359,41 @@ def test_a_geopackage_that_is_open_elsewhere_is_left_alone(image, points_file, t
     other.close()
     assert len(load_points(out).frame) == len(GOOD)
     assert sorted(p.name for p in tmp_path.glob("*points*")) == ["points.gpkg"]
+
+
+@pytest.mark.parametrize("layer", ["classes", "held_out", "Points"])
+def test_no_layer_of_the_users_is_replaced_whatever_its_name(image, points_file, tmp_path, layer):
+    out = tmp_path / "points.gpkg"
+    pyogrio.write_dataframe(gpd.read_file(points_file(GOOD)), out, layer=layer)
+    before = out.read_bytes()
+    with pytest.raises(GeoPointSegError, match=f"a free place for the layer '{layer}'"):
+        checked(image, points_file(GOOD), out, overwrite=True)
+    assert out.read_bytes() == before
+
+
+def test_points_added_in_qgis_are_checked_in_place(image, points_file, tmp_path):
+    out = tmp_path / "points.gpkg"
+    checked(image, points_file(GOOD), out)
+    x, y, _ = at(6, 6, 0)
+    added = gpd.GeoDataFrame({"class_name": ["water"]}, geometry=[Point(x, y)], crs=32633)
+    pyogrio.write_dataframe(added, out, layer="points", append=True)
+    with pytest.raises(GeoPointSegError, match=r"checked points, got 1 in .* added since: run 'geopointseg check"):
+        load_points(out)
+    with pytest.raises(GeoPointSegError, match=r"the points themselves, .*, but for a checked layer, with --overwrite"):
+        checked(image, out, out, class_field="class_name")
+    report = checked(image, out, out, class_field="class_name", overwrite=True)
+    assert report.figures()["status"] == {"used": 7}
+    assert load_points(out).frame["source_fid"].isna().tolist() == [False] * 6 + [True]
+    assert load_points(out).frame["landcover"].tolist()[:6] == [label for *_, label in GOOD]
+
+
+def test_the_same_points_give_the_same_file(image, points_file, tmp_path):
+    path = points_file(GOOD)
+    for name in ("a", "b"):
+        checked(image, path, tmp_path / name / "points.gpkg")
+    assert (tmp_path / "a" / "points.gpkg").read_bytes() == (tmp_path / "b" / "points.gpkg").read_bytes()
+
+
+def test_a_field_that_differs_in_case_is_suggested(points_file):
+    with pytest.raises(GeoPointSegError, match=r"fields landcover: did you mean landcover\?"):
+        read_points(source(points_file(GOOD), "LandCover"))

@@ -228,30 +228,54 @@ def test_a_column_that_says_train_and_test_is_followed():
     points = scattered(50)
     points["role"] = np.where(np.arange(50) % 3 == 0, "test", "train").astype(object)
     points.loc[1, "role"] = None
-    out, _ = hold_out(points, [GRID], Split(split_field="role"))
+    out, _ = hold_out(points, [GRID], Split(split_field="role"), groups=points["role"])
     assert out["split"].tolist() == points["role"].fillna("train").tolist()
 
 
 def test_groups_of_a_column_are_held_out_whole():
     points = scattered(200)
     points["site"] = np.arange(200) % 10
-    out, _ = hold_out(points, [GRID], Split(0.2, split_field="site"))
+    out, _ = hold_out(points, [GRID], Split(0.2, split_field="site"), groups=points["site"])
     assert set(out.groupby("site")["split"].agg("-".join).str.replace(r"^(\w+)(-\1)*$", r"\1", regex=True)) == {
         "train",
         "test",
     }
     assert (out["split"] == "test").mean() == pytest.approx(0.2, abs=0.06)
-    near, _ = hold_out(points, [GRID], Split(0.2, split_field="site", gap="30px"))
+    near, _ = hold_out(points, [GRID], Split(0.2, split_field="site", gap="30px"), groups=points["site"])
     assert (near["split"] == "gap").any()
 
 
-def test_a_column_to_split_by_must_be_there_and_have_groups():
+def test_a_column_to_split_by_must_have_groups():
     points = scattered(20)
-    points["site"] = "one"
-    with pytest.raises(GeoPointSegError, match="the field 'town' to split by, got class_id, status, split, site"):
-        hold_out(points, [GRID], Split(split_field="town"))
     with pytest.raises(GeoPointSegError, match="at least two groups in 'site', got one: nothing would train"):
-        hold_out(points, [GRID], Split(split_field="site"))
+        hold_out(points, [GRID], Split(split_field="site"), groups=pd.Series(["one"] * 20))
+
+
+def test_a_column_that_says_more_than_train_and_test_is_refused():
+    roles = pd.Series(["Train", "TEST", "val", None] * 5)
+    with pytest.raises(GeoPointSegError, match=r"or train and test alone, .* got test, train, val: .*--where"):
+        hold_out(scattered(20), [GRID], Split(split_field="role"), groups=roles)
+    out, _ = hold_out(scattered(20), [GRID], Split(split_field="role"), groups=roles.replace("val", "Test "))
+    assert out["split"].tolist() == ["train", "test", "test", "train"] * 5
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (Split(split="random", split_field="site"), "--split random or --split-field site, got both: choose one"),
+        (Split(split="features", block="9m"), "--block with --split blocks only"),
+        (Split(split_field="site", block="9m"), "--block with --split blocks only"),
+        (Split(block="0m"), "blocks of some size, got --block 0m: write for example 500m"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(plan, message):
+    with pytest.raises(GeoPointSegError, match=message):
+        hold_out(scattered(20), [GRID], plan)
+
+
+def test_a_seed_below_zero_is_refused():
+    with pytest.raises(GeoPointSegError, match="a seed from 0 on, got -1"):
+        hold_out(scattered(20), [GRID], seed=-1)
 
 
 def test_too_many_single_features_are_refused(monkeypatch):
@@ -283,8 +307,7 @@ def test_a_length_needs_its_unit(text):
         parse_length(text, DEGREES)
 
 
-def test_a_length_in_degrees_is_refused_with_what_it_would_be():
-    with pytest.raises(
-        GeoPointSegError, match=r"got 0\.01deg: here that is 558m east to west but 1114m north to south"
-    ):
-        parse_length("0.01deg", DEGREES)
+@pytest.mark.parametrize("grid", [DEGREES, GRID], ids=["degrees", "metres"])
+def test_a_length_in_degrees_is_refused_with_what_to_write(grid):
+    with pytest.raises(GeoPointSegError, match=r"metres or pixels, got 0\.01deg, .* write about 1110m"):
+        parse_length("0.01deg", grid)

@@ -196,7 +196,7 @@ def test_lines_and_areas_stay_what_they_are_with_a_remark(points_file):
     frame, remarks = read_vector(source(points_file([(0, 0, "water")] * 4, geometries=shapes)), None)
     assert frame.geom_type.tolist() == ["Polygon", "Polygon", "LineString", "Point"]
     assert remarks == [
-        "2 Polygon, 1 LineString features: lines label the superpixels they cross, areas every pixel inside"
+        "2 Polygon, 1 LineString features: lines label the superpixels they cross, areas label every pixel inside"
     ]
 
 
@@ -289,22 +289,23 @@ def test_a_condition_that_nothing_meets_is_refused(points_file):
         read_vector(source(points_file([(0, 0, "a")]), where="landcover = 'z'"), None)
 
 
-@pytest.mark.parametrize(
-    ("wkt", "name"),
-    [
-        ("CURVEPOLYGON (CIRCULARSTRING (0 0, 2 0, 2 1, 2 3, 0 0))", "CURVEPOLYGON"),
-        ("CIRCULARSTRING (0 0, 1 1, 2 0)", "CIRCULARSTRING"),
-        ("COMPOUNDCURVE (CIRCULARSTRING (0 0, 1 1, 2 0), (2 0, 3 0))", "COMPOUNDCURVE"),
-    ],
-)
-def test_curves_are_refused_by_name(tmp_path, wkt, name):
+CURVES = {
+    "CURVEPOLYGON": "CURVEPOLYGON (CIRCULARSTRING (0 0, 2 0, 2 1, 2 3, 0 0))",
+    "CIRCULARSTRING": "CIRCULARSTRING (0 0, 1 1, 2 0)",
+    "COMPOUNDCURVE": "COMPOUNDCURVE (CIRCULARSTRING (0 0, 1 1, 2 0), (2 0, 3 0))",
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("file", ["c.csv", "c.vrt"])
+def test_curves_are_refused_by_name(tmp_path, name, file):
+    (tmp_path / "c.csv").write_text(f'WKT,landcover\n"{CURVES[name]}",a\n"POINT (1 1)",b\n')
     (tmp_path / "c.vrt").write_text(
-        f"""<OGRVRTDataSource><OGRVRTLayer name="c"><SrcDataSource>{tmp_path}/c_.csv</SrcDataSource>
-        <SrcLayer>c_</SrcLayer></OGRVRTLayer></OGRVRTDataSource>"""
+        f"""<OGRVRTDataSource><OGRVRTLayer name="c"><SrcDataSource>{tmp_path}/c.csv</SrcDataSource>
+        </OGRVRTLayer></OGRVRTDataSource>"""
     )
-    (tmp_path / "c_.csv").write_text(f'WKT,landcover\n"{wkt}",a\n"POINT (1 1)",b\n')
-    with pytest.raises(GeoPointSegError, match=rf"straight geometries, got {name} in .*c\.vrt: .*Segmentize"):
-        read_vector(source(tmp_path / "c.vrt"), None, "EPSG:32633")
+    with pytest.raises(GeoPointSegError, match=rf"straight geometries, got {name} in .*{file}: .*Segmentize"):
+        read_vector(source(tmp_path / file), None, "EPSG:32633")
 
 
 def test_collections_are_refused_by_name(points_file):
@@ -325,3 +326,62 @@ def test_a_plain_table_of_a_geopackage_has_no_points(tmp_path):
     pyogrio.write_dataframe(pd.DataFrame({"landcover": ["a"]}), tmp_path / "t.gpkg", layer="table")
     with pytest.raises(GeoPointSegError, match="expected a layer of points"):
         read_points(source(tmp_path / "t.gpkg"))
+
+
+def test_triangles_and_surfaces_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text('WKT,landcover\n"TRIANGLE ((0 0, 1 0, 0 1, 0 0))",a\n')
+    with pytest.raises(GeoPointSegError, match="points, lines or polygons, got another kind of geometry"):
+        read_vector(source(tmp_path / "t.csv"), None, "EPSG:32633")
+
+
+def test_a_folder_is_no_vector_file(tmp_path):
+    with pytest.raises(GeoPointSegError, match=r"expected a vector file, got the folder .*: name a file in it"):
+        read_points(source(tmp_path))
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y,landcover\n1,2,Wälder\n", encoding="utf-16")
+    with pytest.raises(GeoPointSegError, match=r"(a table in UTF-8, got .*t\.csv|columns with coordinates)"):
+        read_vector(source(tmp_path / "t.csv"), None, "EPSG:32633")
+
+
+def test_rows_without_numbers_for_coordinates_are_counted(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y,landcover\n1,2,a\nn/a,2,a\n3,,b\n")
+    frame, remarks = read_vector(source(tmp_path / "t.csv"), None, "EPSG:32633")
+    assert frame.geometry.isna().tolist() == [False, True, True]
+    assert "2 rows of t.csv without geometry: their coordinates are empty or no numbers" in remarks
+
+
+def test_columns_that_a_geopackage_cannot_hold_are_kept_in_another_form(tmp_path):
+    frame = gpd.GeoDataFrame(
+        {
+            "landcover": ["a", "b"],
+            "LANDCOVER": ["c", "d"],
+            "tags": [["x", "y"], None],
+            "more": [{"k": 1}, {"k": 2}],
+            "took": pd.to_timedelta([1, 2], "s"),
+            "big": np.array([2**63, 1], np.uint64),
+            "centre": gpd.points_from_xy([0, 1], [0, 1]),
+        },
+        geometry=gpd.points_from_xy([0, 1], [0, 1]),
+        crs=32633,
+    )
+    frame["centre"] = gpd.GeoSeries(frame["centre"], crs=32633)
+    frame.to_parquet(tmp_path / "odd.parquet")
+    got, remarks = read_vector(source(tmp_path / "odd.parquet"), None)
+    assert got["tags"].tolist()[0] == '["x", "y"]'
+    assert got["more"].tolist() == ['{"k": 1}', '{"k": 2}']
+    assert got["big"].tolist() == [str(2**63), "1"]
+    assert got["centre"].tolist() == ["POINT (0 0)", "POINT (1 1)"]
+    assert got["LANDCOVER_1"].tolist() == ["c", "d"]
+    assert "the field LANDCOVER is kept as LANDCOVER_1: another differs from it only in case" in remarks
+    pyogrio.write_dataframe(got, tmp_path / "odd.gpkg")
+
+
+def test_a_list_in_geojson_is_kept_as_text(tmp_path):
+    (tmp_path / "l.geojson").write_text(
+        """{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"landcover": "a",
+        "tags": ["p", "q"], "more": {"k": [1, 2]}}, "geometry": {"type": "Point", "coordinates": [13, 52]}}]}"""
+    )
+    frame, _ = read_vector(source(tmp_path / "l.geojson"), None)
+    assert all(isinstance(value, str) for value in frame.drop(columns="geometry").iloc[0])
