@@ -18,7 +18,7 @@ from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.labels.graph import NO_CLASS, apart, each, find, jit, numbered, order
 from geopointseg.raster import valid
 
-__all__ = ["adaptive", "merge"]
+__all__ = ["adaptive", "merge", "merge_small"]
 
 TILE = 128  # pixels along a side: its edges and regions fit into the second cache
 
@@ -86,7 +86,7 @@ def merge(
     del keys, edges, limit, waiting
     keys, edges = _edges_of_small(weights, parent, size, classes, minimum)
     order(keys, edges)
-    _merge_small(edges, width, minimum, parent, size, classes)
+    merge_small(edges, width, minimum, parent, size, classes)
     return numbered(parent, inside.ravel())[0].reshape(height, width)
 
 
@@ -253,7 +253,7 @@ def _edges_of_small(
 
 
 @jit
-def _merge_small(
+def merge_small(
     edges: NDArray[np.int32],
     width: int,
     minimum: int,
