@@ -103,15 +103,17 @@ def _strip_edges(
             if row + down >= last - top:
                 weights[top + row, :, direction] = np.nan
                 continue
-            total[:] = 0
+            squares = total[first:end]  # loops from 0 over slices: the compiler makes vectors of them
+            squares[:] = 0
             for band in range(bands):
-                here, there = smooth[band, row], smooth[band, row + down]
-                for col in range(first, end):
-                    gap = np.float64(here[col] - there[col + right])
-                    total[col] += gap * gap if gap == gap else 0.0
-            for col in range(first, end):
-                apart = lacking[row, col] or lacking[row + down, col + right]
-                weights[top + row, col, direction] = np.nan if apart else np.sqrt(total[col] * 3 / bands)
+                here, there = smooth[band, row, first:end], smooth[band, row + down, first + right : end + right]
+                for i in range(len(squares)):
+                    gap = np.float64(here[i] - there[i])
+                    squares[i] += gap * gap if gap == gap else 0.0
+            lacks, other_lacks = lacking[row, first:end], lacking[row + down, first + right : end + right]
+            out = weights[top + row, first:end, direction]
+            for i in range(len(squares)):
+                out[i] = np.nan if lacks[i] or other_lacks[i] else np.sqrt(squares[i] * 3 / bands)
 
 
 @jit
@@ -134,10 +136,10 @@ def _smooth(
             padded[radius + col] = value if is_known else np.float32(0)
             known[radius + col] = np.float32(1) if is_known else np.float32(0)
         for i in range(len(taps)):
-            tap = taps[i]
+            tap, values, weights = taps[i], padded[i : i + width], known[i : i + width]
             for col in range(width):
-                sums[row, col] += tap * padded[col + i]
-                shares[row, col] += tap * known[col + i]
+                sums[row, col] += tap * values[col]
+                shares[row, col] += tap * weights[col]
     across, share = np.empty(width, np.float32), np.empty(width, np.float32)
     for row in range(top, bottom):
         across[:] = 0

@@ -19,6 +19,7 @@ from geopointseg.raster import valid
 __all__ = ["slic"]
 
 ROWS = 64  # of a strip
+SPARSE = 100  # pixels from which on every second row is enough to tell where a superpixel's middle is
 FRAGMENT = 4  # a part below this fraction of the mean area joins a neighbour
 
 
@@ -78,7 +79,9 @@ def _assigned(
         _assign(image, centres, weight, step, top, bottom, centre_of)
 
     def add_up(strip: int) -> None:
-        parts[strip] = _sums(image, centre_of, strip * ROWS, min((strip + 1) * ROWS, height))
+        parts[strip] = _sums(
+            image, centre_of, strip * ROWS, min((strip + 1) * ROWS, height), 2 if size >= SPARSE else 1
+        )
 
     for _ in range(iterations):
         each(add_up, strips, threads)
@@ -130,21 +133,21 @@ def _assign(
 
 @jit
 def _sums(
-    image: NDArray[np.float32], centre_of: NDArray[np.int32], top: int, bottom: int
+    image: NDArray[np.float32], centre_of: NDArray[np.int32], top: int, bottom: int, every: int
 ) -> tuple[int, NDArray[np.float64]]:
-    """The first centre that pixels in rows `top` to `bottom` have, and from there on each one's sums over them.
+    """The first centre that pixels in every so many rows from `top` to `bottom` have, and from there on each one's sums over them.
 
     (centres, bands + 3): colours, rows, columns and the count.
     """
     bands, _, width = image.shape
     first, last = len(centre_of) * width, -1
-    for row in range(top, bottom):
+    for row in range(top, bottom, every):
         for centre in centre_of[row]:
             if centre >= 0:
                 first, last = min(first, centre), max(last, centre)
     first = min(first, last + 1)
     sums = np.zeros((last + 1 - first, bands + 3), np.float64)
-    for row in range(top, bottom):
+    for row in range(top, bottom, every):
         here = centre_of[row]
         for col in range(width):
             if here[col] >= 0:

@@ -10,6 +10,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.adaptive import adaptive, merge
 from geopointseg.labels.edges import edge_weights
 from geopointseg.labels.graph import STEPS, seed_map
+from geopointseg.labels.hers import hers
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.raster import valid
 
@@ -121,6 +122,12 @@ def test_affinity_maps_decide_alone():
     expected = np.repeat([[1] * 4 + [2] * 4], 8, axis=0)
     np.testing.assert_array_equal(adaptive(image, scale=50, affinity=maps), expected)
     np.testing.assert_array_equal(adaptive(image, scale=50, affinity=maps[:4]), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 2, 3), (2, 5, 1)])
+def test_tiny_images_are_one_region(shape):
+    assert (adaptive(np.zeros(shape, np.float32), scale=10) == 1).all()
+    assert (hers(np.zeros(shape, np.float32)).labels(1) == 1).all()
 
 
 def test_nothing_but_nodata_gives_nothing():
