@@ -3,6 +3,7 @@
 Every pixel has an edge to each of its eight neighbours, so every pixel *owns* four: to the east, south-east, south and
 south-west. Edges are never listed: edge `e` is number `e % 4` of pixel `e // 4`, and its weight stands at that place of
 a (height, width, 4) float32 array, NaN where there is no edge (beyond the image, or to or from a pixel without data).
+Numbers are int32: up to 2²⁹ pixels at a time.
 
 Weights are as fine as float32: quantised to 8 bits they cost half of what points can label.
 Ties go to the lower edge number, which is the same order in every window that holds both edges.

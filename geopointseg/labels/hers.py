@@ -48,7 +48,8 @@ def hers(
     """Grow a hierarchy of superpixels.
 
     Args:
-        image: (bands, height, width) float32, each band within about 0 to 1, NaN where there is no data.
+        image: (bands, height, width) float32, each band within about 0 to 1, NaN where there is no data. A band that a
+            pixel lacks counts as 0.
         affinity: What makes neighbours alike.
         balance: How much merging large regions is put off, per pixel; 0 not at all. At 0.01 two regions of 70 pixels have
             to be half as different as two single ones.

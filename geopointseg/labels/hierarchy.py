@@ -135,17 +135,15 @@ def merge_tree(
     merges = hierarchy.finest - hierarchy.coarsest - below
     hung = np.flatnonzero((hierarchy.step >= below) & (hierarchy.step < hierarchy.finest))
     hung = hung[np.argsort(hierarchy.step[hung])]
-    first_pixel = np.unique(hierarchy.leaves.ravel(), return_index=True)[1][-hierarchy.finest :]
-    node_of = start.ravel()[first_pixel] - 1  # the node whose head a leaf is, kept up to date while merging
+    node_of = np.empty(hierarchy.finest, np.int32)  # the node whose head a leaf is, kept up to date while merging
+    inside = hierarchy.leaves > 0
+    node_of[hierarchy.leaves[inside] - 1] = start[inside] - 1
 
     nodes = count + merges
     parent, children = np.full(nodes, -1, np.int32), np.full((nodes, 2), -1, np.int32)
     height = np.zeros(nodes, np.float32)
-    for node, leaf in enumerate(hung, count):
-        pair = node_of[leaf], node_of[hierarchy.above[leaf]]
-        children[node], parent[list(pair)] = sorted(pair), node
-        height[node] = hierarchy.height[leaf]
-        node_of[hierarchy.above[leaf]] = node
+    height[count:] = hierarchy.height[hung]
+    _build(hung, hierarchy.above, node_of, parent, children)
 
     flat = start.ravel()
     area = np.zeros(nodes, np.int64)
@@ -156,16 +154,48 @@ def merge_tree(
         sums[:count, band] = np.bincount(flat, known, minlength=count + 1)[1:]
         squares[:count, band] = np.bincount(flat, known**2, minlength=count + 1)[1:]
     outline, strength = _outlines(start, weights, parent)
-    for node, (a, b) in enumerate(children[count:], count):
-        area[node] = area[a] + area[b]
-        sums[node] = sums[a] + sums[b]
-        squares[node] = squares[a] + squares[b]
-        outline[node] += outline[a] + outline[b]
-        strength[node] += strength[a] + strength[b]
+    _add_up(children, area, sums, squares, outline, strength)
     mean = sums / area[:, None]
     variance = np.maximum(squares / area[:, None] - mean**2, 0)
     contrast = strength / np.maximum(outline, 1)
     return MergeTree(start, parent, children, height, area, mean, variance, outline, contrast)
+
+
+@jit
+def _build(
+    hung: NDArray[np.int64],
+    above: NDArray[np.int32],
+    node_of: NDArray[np.int32],
+    parent: NDArray[np.int32],
+    children: NDArray[np.int32],
+) -> None:
+    """Fill in parents and children, merge by merge; `node_of` says whose head a leaf is at the time."""
+    first = len(parent) - len(hung)
+    for i in range(len(hung)):
+        a, b = node_of[hung[i]], node_of[above[hung[i]]]
+        children[first + i, 0], children[first + i, 1] = min(a, b), max(a, b)
+        parent[a] = parent[b] = node_of[above[hung[i]]] = first + i
+
+
+@jit
+def _add_up(
+    children: NDArray[np.int32],
+    area: NDArray[np.int64],
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    outline: NDArray[np.int64],
+    strength: NDArray[np.float64],
+) -> None:
+    """Carry what the leaves hold up to the top, in place."""
+    for node in range(len(children)):
+        for child in children[node]:
+            if child >= 0:
+                area[node] += area[child]
+                outline[node] += outline[child]
+                strength[node] += strength[child]
+                for band in range(sums.shape[1]):
+                    sums[node, band] += sums[child, band]
+                    squares[node, band] += squares[child, band]
 
 
 @jit

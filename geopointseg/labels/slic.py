@@ -30,7 +30,7 @@ def slic(
 
     Args:
         image: (bands, height, width) float32, each band within about 0 to 1, NaN where there is no data. A band that a
-            pixel lacks counts as alike.
+            pixel lacks counts as alike, and as 0 in the mean of its superpixel.
         size: Mean area in pixels.
         compactness: Difference of colours that counts as much as one step of the grid; larger gives squarer superpixels.
         iterations: Rounds of assigning pixels and moving centres.
