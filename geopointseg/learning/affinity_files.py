@@ -1,6 +1,7 @@
 """Files of affinity networks: ours with a card, and published DAL checkpoints; nothing in them can run code."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -87,7 +88,9 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, Mapping[str, Tensor]]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a pickle that is refused anyway
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise GeoPointSegError(
             f"expected a checkpoint of tensors and plain values, got {path}, which holds other objects or is no "
