@@ -50,6 +50,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
     "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0} RASTER"),
+    "train-affinity": (
+        "geopointseg.learning.affinity_fit:train_affinity",
+        "train a network that tells which pixels belong together",
+        "",
+    ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }
@@ -90,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _overview() -> str:
     """The list of commands."""
-    rows = [f"  {name:<9}{what}" for name, (_, what, _) in COMMANDS.items()]
+    rows = [f"  {name:<16}{what}" for name, (_, what, _) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: geopointseg COMMAND …",
