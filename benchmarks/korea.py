@@ -20,7 +20,7 @@ from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.grid import Window
 from geopointseg.labels.draw import draw
 from geopointseg.labels.points import Points, load_points
-from geopointseg.labels.pseudomask import mask, mask_paths
+from geopointseg.labels.pseudomask import Spreading, mask, mask_paths
 from geopointseg.learning.data import PointDataModule, sites
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.priors import estimate_priors
@@ -114,7 +114,7 @@ def main() -> None:
             out = Path(folder) / str(seed)
             layer = out / "points.gpkg"
             draw([str(m) for m in masks], per_class=20, out=layer, names=NAMES, held_out=0, seed=seed)
-            mask([str(i) for i in images], points=layer, out=out / "masks", size=SIZE)
+            mask([str(i) for i in images], points=layer, spreading=Spreading(), out=out / "masks")
             points = load_points(layer)
             dense_masks(images, masks, points.classes, out / "dense")
             matrices = forests(points, images, tests, truth, seed)

@@ -20,7 +20,7 @@ from torchgeo.samplers import GridGeoSampler
 from benchmarks.harness import finish, options, race, table
 from geopointseg.labels.draw import draw
 from geopointseg.labels.points import load_points
-from geopointseg.labels.pseudomask import write_mask
+from geopointseg.labels.pseudomask import Spreading, write_masks
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.infer import precision
 from geopointseg.learning.losses import masked_cross_entropy
@@ -37,7 +37,7 @@ def mask_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:
     loaded = load_points(points)
 
     def ours() -> None:
-        write_mask(raster, measured, loaded, folder / "masks", overwrite=True)
+        write_masks([raster], measured, loaded, folder / "masks", Spreading(), overwrite=True)
 
     def plain() -> None:
         with rasterio.open(image) as source:

@@ -15,9 +15,8 @@ from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.check import CheckReport, check
 from geopointseg.labels.draw import draw
-from geopointseg.labels.pseudomask import MaskReport, mask
+from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
 from geopointseg.labels.split import Split
-from geopointseg.labels.superpixels import Method
 from geopointseg.labels.vector import PointSource
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
@@ -59,12 +58,11 @@ def run(
     raster: list[str],
     source: PointSource,
     split: Split,
+    spreading: Spreading,
     out: Path = Path("result"),
     truth: list[str] | None = None,
     crs: str | None = None,
     nodata: float | None = None,
-    method: Method = "felzenszwalb",
-    size: int = 50,
     chip: int = 128,
     steps: int = 600,
     minutes: float | None = None,
@@ -78,12 +76,11 @@ def run(
         raster: Raster files, folders or globs.
         source: The labelled points.
         split: What is held out for assessment.
+        spreading: How a click becomes more than a pixel.
         out: Folder for everything that is made.
         truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
-        method: Superpixel algorithm.
-        size: Superpixel size: mean area in pixels (slic) or scale (felzenszwalb); larger labels more, less surely.
         chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
         steps: Training steps.
         minutes: End training after this time if the steps are not done before.
@@ -113,9 +110,8 @@ def run(
     masked = mask(
         raster,
         points=out / "points.gpkg",
+        spreading=spreading,
         out=out / "masks",
-        method=method,
-        size=size,
         crs=crs,
         nodata=nodata,
         overwrite=overwrite,
@@ -228,6 +224,7 @@ def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite
         raster=[str(scene.image)],
         source=PointSource(clicks, "class_name"),
         split=Split(),
+        spreading=Spreading(),
         out=out,
         truth=[str(unseen)],
         steps=steps,

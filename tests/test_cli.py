@@ -261,7 +261,13 @@ def test_help_of_mask_explains_its_options(capsys):
     with pytest.raises(SystemExit):
         main(["mask", "--help"])
     out = " ".join(capsys.readouterr().out.split())
-    for text in ("--points", "--method {felzenszwalb,slic}", "--overwrite", "Superpixel algorithm.", "RASTERS"):
+    for text in (
+        "--points",
+        "--spread {reach,superpixels,",
+        "--overwrite",
+        "Superpixels, for superpixels and",
+        "RASTERS",
+    ):
         assert text.lower() in out.lower(), text
 
 

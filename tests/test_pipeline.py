@@ -9,6 +9,7 @@ import rasterio
 
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
+from geopointseg.labels.pseudomask import Spreading
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
 from geopointseg.raster import raster_classes
@@ -49,6 +50,7 @@ def made(scene, clicks, tmp_path_factory):
         raster=[str(scene.image)],
         source=PointSource(clicks, "cover"),
         split=Split(),
+        spreading=Spreading(),
         out=out,
         truth=[str(scene.truth)],
         steps=40,
@@ -130,7 +132,13 @@ def test_a_second_run_into_the_folder_is_refused(made, scene, clicks):
     out, _ = made
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(GeoPointSegError, match=r"expected a new or empty folder, got .*: add --overwrite"):
-        run(raster=[str(scene.image)], source=PointSource(clicks, "cover"), split=Split(), out=out)
+        run(
+            raster=[str(scene.image)],
+            source=PointSource(clicks, "cover"),
+            split=Split(),
+            spreading=Spreading(),
+            out=out,
+        )
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
@@ -138,7 +146,15 @@ def test_same_seed_same_map(scene, clicks, tmp_path):
     maps = []
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):
         out = tmp_path / name
-        run(raster=[str(scene.image)], source=PointSource(clicks, "cover"), split=Split(), out=out, steps=5, seed=seed)
+        run(
+            raster=[str(scene.image)],
+            source=PointSource(clicks, "cover"),
+            split=Split(),
+            spreading=Spreading(),
+            out=out,
+            steps=5,
+            seed=seed,
+        )
         maps.append(out / "map.tif")
     assert maps[0].read_bytes() == maps[1].read_bytes()
     assert not np.array_equal(pixels(maps[0]), pixels(maps[2]))
@@ -158,6 +174,7 @@ def test_a_raster_smaller_than_a_chip_with_codes_for_classes(raster_file, points
         raster=[str(raster_file(halves, nodata=0))],
         source=PointSource(points_file(rows), "landcover"),
         split=Split(),
+        spreading=Spreading(),
         out=out,
         steps=30,
     )
@@ -179,5 +196,12 @@ def test_two_rasters_give_two_maps(scene, clicks, raster_file, tmp_path):
         raster_file(bands[:, :, 160:], "east.tif", origin=(origin[0] + 80, origin[1]), pixel=(0.5, 0.5)),
     ]
     out = tmp_path / "result"
-    run(raster=[str(path) for path in files], source=PointSource(clicks, "cover"), split=Split(), out=out, steps=3)
+    run(
+        raster=[str(path) for path in files],
+        source=PointSource(clicks, "cover"),
+        split=Split(),
+        spreading=Spreading(),
+        out=out,
+        steps=3,
+    )
     assert sorted(path.name for path in (out / "maps").glob("*.tif")) == ["east.tif", "west.tif"]

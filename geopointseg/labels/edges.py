@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geopointseg.labels.graph import STEPS, each, jit
+from geopointseg.labels.graph import NEIGHBOURS, STEPS, each, jit
 from geopointseg.raster import valid
 
 __all__ = ["Affinity", "affinity_edges", "border_strength", "colour_edges", "edge_weights"]
@@ -160,28 +160,24 @@ def affinity_edges(affinity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Edge affinities from maps, as a network gives them.
 
     Args:
-        affinity: (8, height, width) within 0 to 1: how surely a pixel belongs with its neighbour to the E, SE, S, SW,
-            W, NW, N and NE; the two ends' values are averaged. Or (4, height, width): the first four alone.
-            NaN where there is no data.
+        affinity: (8, height, width) within 0 to 1: how surely a pixel belongs with each of its neighbours, in the order of
+            `NEIGHBOURS`; an edge takes the mean of what its two ends say. NaN where there is no data.
 
     Returns:
         (height, width, 4) float32, NaN where there is no edge.
 
     Raises:
-        ValueError: neither 4 nor 8 maps.
+        ValueError: not eight maps.
     """
-    if len(affinity) not in (4, 8):
-        raise ValueError(f"expected 4 or 8 affinity maps, got {len(affinity)}")
+    if len(affinity) != len(NEIGHBOURS):
+        raise ValueError(f"expected 8 affinity maps, got {len(affinity)}")
     _, height, width = affinity.shape
     edges = np.full((height, width, 4), np.nan, np.float32)
     for direction, (down, right) in enumerate(STEPS):
         here = np.s_[: height - down, max(0, -right) : min(width, width - right)]
         there = np.s_[down:, max(0, right) : min(width, width + right)]
-        edges[*here, direction] = affinity[direction][here]
-        both = affinity[direction + 4][there] if len(affinity) == 8 else affinity[direction][there] * 0
-        edges[*here, direction] += both
-        if len(affinity) == 8:
-            edges[*here, direction] /= 2
+        forth, back = NEIGHBOURS.index((down, right)), NEIGHBOURS.index((-down, -right))
+        edges[*here, direction] = (affinity[forth][here] + affinity[back][there]) / 2
     return edges
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "NEIGHBOURS",
     "NO_CLASS",
     "STEPS",
     "apart",
@@ -31,6 +32,8 @@ __all__ = [
 
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
 """(rows, columns) from a pixel to the other end of its edges 0, 1, 2 and 3."""
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+"""(rows, columns) from a pixel to its eight neighbours, in the order of affinity maps."""
 NO_CLASS = np.uint8(255)
 DIGIT = 11  # bits that a pass of the sort looks at: its 2048 counters stay in the first cache
 

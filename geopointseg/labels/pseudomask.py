@@ -1,9 +1,10 @@
-"""Pseudo-masks: points and scribbles label their superpixels, areas their pixels; what nothing labels stays 255."""
+"""Pseudo-masks: points and scribbles label the regions they reach, areas their pixels; what nothing labels stays 255."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, TypeVar
 
 import geopandas as gpd
 import numpy as np
@@ -16,16 +17,36 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.burn import burn, burn_by_tile
+from geopointseg.labels.outline import find_outlines, write_outlines
 from geopointseg.labels.points import Points, load_points
-from geopointseg.labels.superpixels import Method, scaled, superpixels
+from geopointseg.labels.propagate import SCALES, Clicks, Cut, Painted, Reach, Trial, cut, find_reach, leave_out, paint
+from geopointseg.labels.spread import Conflict, discs, single_pixels, spread, walk
+from geopointseg.labels.superpixels import Method, fitted_scale, scaled, superpixels
 from geopointseg.raster import Raster, Statistics, creating, open_rasters, read, valid
 
-__all__ = ["MaskReport", "mask", "mask_paths", "spread", "write_mask"]
+__all__ = ["MaskReport", "Spreading", "mask", "mask_paths", "write_masks"]
 
 TILE = 1024  # pixels of a window whose points are spread together; a multiple of the GeoTIFF block
 HALO = 64  # pixels around it that superpixels see, so that they do not end at the window
+SAMPLE = 1024  # pixels of the middle of a raster that the scale of superpixels is fitted to
 
-Conflict = Literal["unlabelled", "majority"]
+Mode = Literal["reach", "superpixels", "majority", "single-pixel", "radius", "random-walker"]
+Image = NDArray[np.float32]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Spreading:
+    """How a click becomes more than a pixel."""
+
+    spread: Mode = "reach"
+    """What a click labels: the largest region that its class can be trusted to fill, found out from the clicks themselves;
+    its superpixel, unless it holds another class; its superpixel by majority; its own pixel; a disc; or what a random
+    walker reaches. All but the first are for comparison."""
+    method: Method = "adaptive"
+    """Superpixels, for superpixels and majority."""
+    size: int = 400
+    """Their mean area in pixels; for radius, that of the disc in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,8 @@ class MaskReport:
     """Points that label a region, counted once per raster."""
     conflicts: int
     """Points lost because their superpixel holds another class."""
+    reach: tuple[dict[str, Any], ...] = ()
+    """How far every class reaches, where that was found out."""
 
     def figures(self) -> dict[str, Any]:
         """The counts as plain values, for JSON."""
@@ -50,157 +73,38 @@ class MaskReport:
             "labelled_share": sum(self.pixels) / self.total,
             "points_spread": self.spread,
             "points_in_conflict": self.conflicts,
+            "reach": list(self.reach),
         }
 
     def __str__(self) -> str:
         """The counts in words."""
-        rows = (f"{n:>12,} pixels  {name}" for n, name in zip(self.pixels, self.classes.names, strict=True))
+        rows = [f"{n:>12,} pixels  {name}" for n, name in zip(self.pixels, self.classes.names, strict=True)]
+        for i, reach in enumerate(self.reach):
+            rows[i] += f"; up to scale {reach['scale']}, by {reach['left_out_clicks']} clicks left out"
         lost = f"; {self.conflicts} lost: their superpixel holds another class" if self.conflicts else ""
         share = f"{self.spread} points label {sum(self.pixels) / self.total:.1%} of the raster{lost}"
         return "\n".join([*rows, share])
-
-
-def spread(
-    regions: NDArray[np.int32],
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    class_ids: NDArray[np.int64],
-    shares: NDArray[np.float64] | None = None,
-    *,
-    conflict: Conflict = "unlabelled",
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]:
-    """Let each point label its superpixel.
-
-    Args:
-        regions: (height, width) superpixels; 0 is outside and never labelled.
-        rows: Of the points, within `regions`.
-        cols: Likewise.
-        class_ids: Of the points.
-        shares: How much each counts: 1 for a click, less for one of many pixels of a scribble.
-        conflict: What becomes of a superpixel with points of two classes: unlabelled, or the class of the majority
-            (ties to the lowest id, as in LSSQPS).
-
-    Returns:
-        (height, width) uint8 class ids with 255 elsewhere; (height, width) float32 weights; true for each point that is
-        lost in a conflict. The weights of a region sum to its points, so that every click counts the same whatever its
-        region's area.
-    """
-    shares = np.ones(len(rows)) if shares is None else shares
-    region = regions[rows, cols]
-    inside = region > 0
-    votes = np.zeros((int(regions.max()) + 1, int(class_ids.max(initial=0)) + 1))
-    np.add.at(votes, (region[inside], class_ids[inside]), shares[inside])
-    winner, clicks = votes.argmax(axis=1), votes.max(axis=1)
-    labelled = clicks > 0 if conflict == "majority" else np.count_nonzero(votes, axis=1) == 1
-
-    area = np.bincount(regions.ravel(), minlength=len(votes))
-    label_of = np.where(labelled, winner, UNLABELLED).astype(np.uint8)
-    weight_of = np.where(labelled, clicks / np.maximum(area, 1), 0).astype(np.float32)
-    return label_of[regions], weight_of[regions], inside & (label_of[region] != class_ids)
-
-
-def mask_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
-    """Where a raster's pseudo-mask and weights lie in a folder of masks."""
-    return folder / f"{raster.path.stem}.tif", folder / f"{raster.path.stem}_weights.tif"
-
-
-def write_mask(
-    raster: Raster,
-    statistics: Statistics,
-    points: Points,
-    folder: Path,
-    *,
-    method: Method = "felzenszwalb",
-    size: int = 50,
-    conflict: Conflict = "unlabelled",
-    overwrite: bool = False,
-) -> MaskReport:
-    """Write the pseudo-mask and the weights of one raster, on exactly its grid, from its training points.
-
-    Points and scribbles label the superpixels they lie in, areas the pixels they cover; every feature counts the same.
-    Only windows that hold points are segmented. What is held out, with its gap, stays unlabelled, and so does every pixel
-    that a held-out feature covers, or features of two classes.
-
-    Returns:
-        The account of this raster.
-    """
-    frame = points.frame[points.frame["status"].isin(["used", "conflict"])]
-    train = (frame["split"] == "train").to_numpy(bool)
-    ids = frame["class_id"].to_numpy(dtype=np.int64)
-    wide = shapely.get_dimensions(frame.geometry.to_numpy()) == 2
-    covered = sum(
-        np.bincount(tile.feature, minlength=len(frame)) for tile in burn_by_tile(frame.geometry, raster.grid, TILE)
-    )
-    share = 1 / np.maximum(covered, 1)
-    held_out = points.held_out.to_crs(raster.grid.crs.to_wkt())
-    pixels, kept, lost = np.zeros(len(points.classes), np.int64), np.zeros(len(frame), bool), np.zeros(len(frame), bool)
-
-    mask_path, weights_path = mask_paths(folder, raster)
-    if mask_path.resolve() == raster.path.resolve():
-        raise GeoPointSegError(f"expected a folder of its own for the masks, got that of {raster.path}: choose another")
-    with (
-        creating(mask_path, raster.grid, nodata=UNLABELLED, overwrite=overwrite) as labels_file,
-        creating(weights_path, raster.grid, dtype="float32", nodata=0, overwrite=overwrite) as weights_file,
-    ):
-        labels_file.write_colormap(1, points.classes.colormap())
-        labels_file.update_tags(CLASSES=points.classes.to_tag(), METHOD=f"{method}, size {size}, {conflict}")
-        bar = tqdm(
-            burn_by_tile(frame.geometry, raster.grid, TILE),
-            f"superpixels of {raster.path.name}",
-            total=len(list(raster.grid.tiles(TILE))),
-            unit="window",
-            disable=None,
-            leave=False,
-        )
-        for window, feature, rows, cols in bar:
-            labels, weights = np.full(window[2:], UNLABELLED, np.uint8), np.zeros(window[2:], np.float32)
-            seed, fill = train[feature] & ~wide[feature], train[feature] & wide[feature]
-            if seed.any():
-                regions = _regions(raster, statistics, window, method=method, size=size)
-                seeds = feature[seed]
-                labels, weights, gone = spread(
-                    regions, rows[seed], cols[seed], ids[seeds], share[seeds], conflict=conflict
-                )
-                lost[seeds[gone]] = True
-            if fill.any():
-                areas = feature[fill]
-                labels[rows[fill], cols[fill]], weights[rows[fill], cols[fill]] = ids[areas], share[areas]
-                closed = ~valid(read(raster, window))
-                labels[closed], weights[closed] = UNLABELLED, 0
-            closed = burn(_near(held_out, raster, window), raster.grid, window, touched=True)
-            closed[rows[~train[feature]], cols[~train[feature]]] = True
-            closed |= _contested(window, rows, cols, ids[feature])
-            labels[closed], weights[closed] = UNLABELLED, 0
-            labels_file.write(labels, 1, window=window.to_rasterio())
-            weights_file.write(weights, 1, window=window.to_rasterio())
-            pixels += np.bincount(labels.ravel(), minlength=256)[: len(pixels)]
-            kept[feature[labels[rows, cols] == ids[feature]]] = True
-    total = raster.grid.height * raster.grid.width
-    counts = int((kept & train).sum()), int((lost & ~kept).sum())
-    return MaskReport((mask_path, weights_path), points.classes, tuple(map(int, pixels)), total, *counts)
 
 
 def mask(
     rasters: Sequence[str],
     *,
     points: Path,
+    spreading: Spreading,
     out: Path = Path("masks"),
-    method: Method = "felzenszwalb",
-    size: int = 50,
-    conflict: Conflict = "unlabelled",
+    outlines: bool = False,
     crs: str | None = None,
     nodata: float | None = None,
     overwrite: bool = False,
 ) -> MaskReport:
-    """Spread checked points over superpixels: a pseudo-mask and its weights for every raster.
+    """Spread checked points over the rasters: a pseudo-mask and its weights for every raster.
 
     Args:
         rasters: Raster files, folders or globs.
         points: GeoPackage from 'geopointseg check' or 'draw'.
+        spreading: How a click becomes more than a pixel.
         out: Folder for the pseudo-masks and their weights.
-        method: Superpixel algorithm.
-        size: Superpixel size: mean area in pixels (slic) or scale (felzenszwalb); larger labels more, less surely.
-        conflict: What becomes of a superpixel with points of two classes.
+        outlines: Write the labelled regions as polygons, too: a GeoPackage that shows in QGIS what each click became.
         crs: CRS of rasters that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
         overwrite: Replace existing files.
@@ -218,35 +122,239 @@ def mask(
         raise GeoPointSegError(f"expected rasters of different names, got {twice} more than once: rename one of them")
     loaded = load_points(points)
     new_folder(out)
-    each = [
-        write_mask(raster, statistics, loaded, out, method=method, size=size, conflict=conflict, overwrite=overwrite)
-        for raster in opened
-    ]
-    report = MaskReport(
-        files=(*(file for r in each for file in r.files), out / "mask.json"),
-        classes=loaded.classes,
-        pixels=tuple(sum(column) for column in zip(*(r.pixels for r in each), strict=True)),
-        total=sum(r.total for r in each),
-        spread=sum(r.spread for r in each),
-        conflicts=sum(r.conflicts for r in each),
-    )
+    report = write_masks(opened, statistics, loaded, out, spreading, outlines=outlines, overwrite=overwrite)
     if not sum(report.pixels):
-        for file in report.files[:-1]:
+        for file in report.files:
             file.unlink()
         raise GeoPointSegError(
             f"expected labelled pixels, got none from {len(loaded.used('train'))} training points: every one lies outside "
             "the rasters or in a superpixel with another class; try a smaller --size"
         )
     write_json(out / "mask.json", report.figures())
-    return report
+    return replace(report, files=(*report.files, out / "mask.json"))
 
 
-def _regions(raster: Raster, statistics: Statistics, window: Window, *, method: Method, size: int) -> NDArray[np.int32]:
-    """Superpixels of a window, cut with a halo around it and numbered afresh within it."""
-    seen = window.grown(HALO).within(*raster.grid.shape)
-    whole = superpixels(scaled(read(raster, seen), statistics), method=method, size=size)
+def write_masks(
+    rasters: Sequence[Raster],
+    statistics: Statistics,
+    points: Points,
+    folder: Path,
+    spreading: Spreading | None = None,
+    *,
+    outlines: bool = False,
+    overwrite: bool = False,
+) -> MaskReport:
+    """Write the pseudo-mask and the weights of each raster, on exactly its grid, from its training points.
+
+    Points and scribbles label regions, areas the pixels they cover; every feature counts the same. Only windows that hold
+    points are segmented. What is held out, with its gap, stays unlabelled, and so does every pixel that a held-out feature
+    covers, or features of two classes.
+
+    Returns:
+        The account of all rasters.
+    """
+    spreading = spreading or Spreading()
+    sheets = [_Sheet(raster, statistics, points) for raster in rasters]
+    with TemporaryDirectory(prefix=".cuts-", dir=folder) as cuts:
+        reach = None
+        if spreading.spread == "reach" and any(len(sheet.clicks.rows) for sheet in sheets):
+            reach = find_reach(_trials(sheets, len(points.classes), Path(cuts)))
+        parts = [
+            _write(sheet, points, folder, spreading, reach, Path(cuts) / str(i), outlines=outlines, overwrite=overwrite)
+            for i, sheet in enumerate(sheets)
+        ]
+    return MaskReport(
+        files=tuple(file for part in parts for file in part.files),
+        classes=points.classes,
+        pixels=tuple(sum(column) for column in zip(*(part.pixels for part in parts), strict=True)),
+        total=sum(part.total for part in parts),
+        spread=sum(part.spread for part in parts),
+        conflicts=sum(part.conflicts for part in parts),
+        reach=reach.records(points.classes.names) if reach else (),
+    )
+
+
+def mask_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
+    """Where a raster's pseudo-mask and weights lie in a folder of masks."""
+    return folder / f"{raster.path.stem}.tif", folder / f"{raster.path.stem}_weights.tif"
+
+
+class _Sheet:
+    """A raster with the features on it."""
+
+    def __init__(self, raster: Raster, statistics: Statistics, points: Points) -> None:
+        """Find the pixels of clicks and scribbles; those of areas are found window by window."""
+        self.raster, self.statistics = raster, statistics
+        self.frame = points.frame[points.frame["status"].isin(["used", "conflict"])]
+        self.train = (self.frame["split"] == "train").to_numpy(bool)
+        self.ids = self.frame["class_id"].to_numpy(dtype=np.int64)
+        self.wide = shapely.get_dimensions(self.frame.geometry.to_numpy()) == 2
+        self.held_out = points.held_out.to_crs(raster.grid.crs.to_wkt())
+        covered, found = np.zeros(len(self.frame), np.int64), []
+        for window, feature, rows, cols in self.tiles():
+            covered += np.bincount(feature, minlength=len(self.frame))
+            seed = self.train[feature] & ~self.wide[feature]
+            found.append(np.stack([rows[seed] + window.row, cols[seed] + window.col, feature[seed]]))
+        self.share = 1 / np.maximum(covered, 1)
+        rows, cols, feature = np.hstack(found)
+        self.clicks = Clicks(rows, cols, self.ids[feature], self.share[feature], feature)
+
+    def tiles(self) -> Iterator[tuple[Window, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Every window, and the pixels that features cover in it."""
+        yield from burn_by_tile(self.frame.geometry, self.raster.grid, TILE)
+
+    def seen(self, window: Window) -> Window:
+        """The window with its halo."""
+        return window.grown(HALO).within(*self.raster.grid.shape)
+
+    def image(self, window: Window) -> Image:
+        """The scaled pixels of a window."""
+        return scaled(read(self.raster, window), self.statistics)
+
+
+def _trials(sheets: Sequence[_Sheet], classes: int, cuts: Path) -> list[Trial]:
+    """Cut every window that holds clicks, keep what was cut on disk, and leave each click out in turn."""
+    trials = []
+    for i, sheet in enumerate(sheets):
+        (cuts / str(i)).mkdir()
+        tiles = list(sheet.raster.grid.tiles(TILE))
+        for n, window in enumerate(_progress(tiles, f"superpixels of {sheet.raster.path.name}", len(tiles))):
+            seen = sheet.seen(window)
+            clicks = sheet.clicks.within(seen)
+            if len(clicks.rows):
+                found = cut(sheet.image(seen), clicks)
+                rows, cols = clicks.rows + seen.row - window.row, clicks.cols + seen.col - window.col
+                counted = (rows >= 0) & (rows < window.height) & (cols >= 0) & (cols < window.width)
+                trials.append(leave_out(found, clicks, classes, counted))
+                np.savez_compressed(cuts / str(i) / f"{n}.npz", regions=found.regions)
+    return trials
+
+
+def _write(
+    sheet: _Sheet,
+    points: Points,
+    folder: Path,
+    spreading: Spreading,
+    reach: Reach | None,
+    cuts: Path,
+    *,
+    outlines: bool,
+    overwrite: bool,
+) -> MaskReport:
+    """Write the files of one raster."""
+    raster = sheet.raster
+    pixels, count = np.zeros(len(points.classes), np.int64), len(sheet.frame)
+    kept, lost = np.zeros(count, bool), np.zeros(count, bool)
+    mask_path, weights_path = mask_paths(folder, raster)
+    if mask_path.resolve() == raster.path.resolve():
+        raise GeoPointSegError(f"expected a folder of its own for the masks, got that of {raster.path}: choose another")
+    spread_window = _spreader(sheet, spreading, reach, cuts)
+    drawn: list[gpd.GeoDataFrame] = []
+    with (
+        creating(mask_path, raster.grid, nodata=UNLABELLED, overwrite=overwrite) as labels_file,
+        creating(weights_path, raster.grid, dtype="float32", nodata=0, overwrite=overwrite) as weights_file,
+    ):
+        labels_file.write_colormap(1, points.classes.colormap())
+        labels_file.update_tags(CLASSES=points.classes.to_tag(), METHOD=repr(spreading))
+        tiles = len(list(raster.grid.tiles(TILE)))
+        bar = _progress(sheet.tiles(), f"pseudo-mask of {raster.path.name}", tiles)
+        for n, (window, feature, rows, cols) in enumerate(bar):
+            painted, gone = spread_window(n, window)
+            lost[gone] = True
+            labels, weights = painted.labels, painted.weights
+            fill = sheet.train[feature] & sheet.wide[feature]
+            if fill.any():
+                areas = feature[fill]
+                labels[rows[fill], cols[fill]] = sheet.ids[areas]
+                weights[rows[fill], cols[fill]] = sheet.share[areas]
+                painted.regions[rows[fill], cols[fill]] = painted.regions.max() + 1 + areas
+                painted.purity[rows[fill], cols[fill]] = 1
+            closed = burn(_near(sheet.held_out, raster, window), raster.grid, window, touched=True)
+            closed[rows[~sheet.train[feature]], cols[~sheet.train[feature]]] = True
+            closed |= _contested(window, rows, cols, sheet.ids[feature])
+            if fill.any():
+                closed |= ~valid(read(raster, window))
+            labels[closed], weights[closed], painted.regions[closed] = UNLABELLED, 0, 0
+            labels_file.write(labels, 1, window=window.to_rasterio())
+            weights_file.write(weights, 1, window=window.to_rasterio())
+            pixels += np.bincount(labels.ravel(), minlength=256)[: len(pixels)]
+            kept[feature[labels[rows, cols] == sheet.ids[feature]]] = True
+            if outlines:
+                fids = sheet.frame["source_fid"].to_numpy()[feature]
+                drawn.append(find_outlines(painted, raster.grid, window, points.classes, rows, cols, fids))
+    files: tuple[Path, ...] = (mask_path, weights_path)
+    if outlines:
+        path = folder / f"{raster.path.stem}_regions.gpkg"
+        files += (write_outlines(drawn, path, points.classes, overwrite=overwrite),)
+    total = raster.grid.height * raster.grid.width
+    counts = int((kept & sheet.train).sum()), int((lost & ~kept).sum())
+    return MaskReport(files, points.classes, tuple(map(int, pixels)), total, *counts)
+
+
+def _spreader(
+    sheet: _Sheet, spreading: Spreading, reach: Reach | None, cuts: Path
+) -> Callable[[int, Window], tuple[Painted, NDArray[np.int64]]]:
+    """What labels a window, given its number and place: what it labels, and the features lost in conflicts."""
+    nothing = np.zeros(0, np.int64)
+
+    def blank(window: Window) -> Painted:
+        shape = window[2:]
+        zeros = np.zeros(shape, np.float32)
+        return Painted(np.full(shape, UNLABELLED, np.uint8), zeros, zeros.copy(), np.zeros(shape, np.int32))
+
+    def by_reach(n: int, window: Window) -> tuple[Painted, NDArray[np.int64]]:
+        file, seen = cuts / f"{n}.npz", sheet.seen(window)
+        if reach is None or not file.exists():
+            return blank(window), nothing
+        clicks = sheet.clicks.within(seen)
+        regions = np.load(file)["regions"]
+        found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
+        painted = paint(found, sheet.image(seen), clicks, reach)
+        return Painted(*(_core(layer, seen, window) for layer in painted)), nothing
+
+    def at_one_scale(n: int, window: Window) -> tuple[Painted, NDArray[np.int64]]:
+        seen = sheet.seen(window)
+        clicks = sheet.clicks.within(seen)
+        if not len(clicks.rows):
+            return blank(window), nothing
+        image, places = sheet.image(seen), (clicks.rows, clicks.cols, clicks.class_ids, clicks.shares)
+        regions = np.zeros(image.shape[1:], np.int32)
+        if spreading.spread in ("superpixels", "majority"):
+            regions = superpixels(image, method=spreading.method, size=spreading.size, scale=scale)
+            conflict: Conflict = "majority" if spreading.spread == "majority" else "unlabelled"
+            labels, weights, lost = spread(regions, *places, conflict=conflict)
+        elif spreading.spread == "single-pixel":
+            labels, weights, lost = single_pixels(valid(image), *places)
+        elif spreading.spread == "radius":
+            labels, weights, lost = discs(valid(image), *places, radius=float(np.sqrt(spreading.size / np.pi)))
+        else:
+            labels, weights, lost = walk(image, *places)
+        regions = np.where(labels == UNLABELLED, 0, np.maximum(regions, 1)).astype(np.int32)
+        painted = Painted(labels, weights, (weights > 0).astype(np.float32), regions)
+        return Painted(*(_core(layer, seen, window) for layer in painted)), clicks.feature[lost]
+
+    scale = None
+    if spreading.spread in ("superpixels", "majority") and spreading.method in ("adaptive", "felzenszwalb"):
+        scale = fitted_scale(sheet.image(_middle(sheet.raster)), spreading.size)  # once, not window by window
+    return by_reach if spreading.spread == "reach" else at_one_scale
+
+
+def _core(layer: NDArray[Any], seen: Window, window: Window) -> NDArray[Any]:
+    """The part of what was seen that lies in the window."""
     top, left = window.row - seen.row, window.col - seen.col
-    return whole[top : top + window.height, left : left + window.width]
+    return layer[top : top + window.height, left : left + window.width].copy()
+
+
+def _middle(raster: Raster) -> Window:
+    """The middle of a raster."""
+    height, width = raster.grid.shape
+    row, col = max(0, (height - SAMPLE) // 2), max(0, (width - SAMPLE) // 2)
+    return Window(row, col, SAMPLE, SAMPLE).within(height, width)
+
+
+def _progress(steps: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """The steps, with a progress bar."""
+    yield from tqdm(steps, what, total=total, unit="window", disable=None, leave=False)
 
 
 def _near(areas: gpd.GeoDataFrame, raster: Raster, window: Window) -> list[shapely.Geometry]:

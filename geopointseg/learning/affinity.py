@@ -1,7 +1,7 @@
 """Affinities: how likely a pixel and each of its eight neighbours belong together, learnt from labels.
 
-`NEIGHBOURS` is the one order of the eight maps, everywhere: north-west, north, north-east, west, east, south-west, south,
-south-east.
+The eight maps are in the order of `geopointseg.labels.graph.NEIGHBOURS`, everywhere: north-west, north, north-east, west,
+east, south-west, south, south-east.
 """
 
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
+from geopointseg.labels.graph import NEIGHBOURS
 from geopointseg.raster import valid
 
 __all__ = [
-    "NEIGHBOURS",
     "AffinityNet",
     "AffinityNetwork",
     "balanced_loss",
@@ -26,9 +26,6 @@ __all__ = [
     "point_loss",
     "predict_affinity",
 ]
-
-NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
-"""(row, column) steps from a pixel to its neighbours, in the order of the affinity maps."""
 
 
 class AffinityNetwork(Protocol):

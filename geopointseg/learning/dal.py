@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.affinity import NEIGHBOURS
+from geopointseg.labels.graph import NEIGHBOURS
 
 __all__ = ["Dal", "dal_from_state", "listed"]
 

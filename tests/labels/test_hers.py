@@ -10,7 +10,7 @@ from partitions import assert_one_class_each, assert_regions, picture, same_part
 
 from geopointseg.labels.adaptive import adaptive
 from geopointseg.labels.edges import edge_weights
-from geopointseg.labels.graph import STEPS, seed_map
+from geopointseg.labels.graph import NEIGHBOURS, STEPS, seed_map
 from geopointseg.labels.hers import _worth, hers
 from geopointseg.labels.hierarchy import merge_tree
 from geopointseg.raster import valid
@@ -56,11 +56,15 @@ def entropy_gain(a: float, load: float, other: float) -> float:
 
 
 def test_gains_are_those_of_the_paper_times_the_sum_of_affinities():
-    maps = np.random.default_rng(0).random((4, 3, 4)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    maps = np.zeros((8, 3, 4), np.float32)
     edges = {}
     for row, col, (direction, (down, right)) in itertools.product(range(3), range(4), enumerate(STEPS)):
         if row + down < 3 and 0 <= col + right < 4:
-            edges[(row, col, direction)] = ((row, col), (row + down, col + right), float(maps[direction, row, col]))
+            a = rng.random(dtype=np.float32)
+            maps[NEIGHBOURS.index((down, right)), row, col] = a
+            maps[NEIGHBOURS.index((-down, -right)), row + down, col + right] = a
+            edges[(row, col, direction)] = ((row, col), (row + down, col + right), float(a))
     load = np.zeros((3, 4))
     for here, there, a in edges.values():
         load[here] += a

@@ -13,108 +13,16 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels import pseudomask
 from geopointseg.labels.points import Points, write_points
-from geopointseg.labels.pseudomask import mask, mask_paths, spread, write_mask
+from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks
+from geopointseg.labels.spread import spread
 from geopointseg.labels.superpixels import scaled, superpixels
 from geopointseg.raster import open_rasters, raster_classes, read
-
-# spread, by hand
-
-REGIONS = np.array(
-    [
-        [1, 1, 1, 2, 2, 2],
-        [1, 1, 1, 2, 2, 2],
-        [3, 3, 0, 0, 4, 4],
-        [3, 3, 0, 0, 4, 4],
-        [5, 5, 5, 5, 6, 6],
-        [5, 5, 5, 5, 6, 6],
-    ],
-    np.int32,
-)
-CLICKS = np.array(
-    [  # row, column, class
-        (0, 0, 0),  # region 1: one click of class 0
-        (0, 3, 1),  # region 2: three of class 1
-        (1, 3, 1),
-        (1, 5, 1),
-        (2, 0, 1),  # region 3: one of 1, one of 0: a tie
-        (3, 1, 0),
-        (2, 4, 2),  # region 4: two of 2, one of 1
-        (2, 5, 1),
-        (3, 5, 2),
-        (2, 2, 1),  # region 0: no data
-        (4, 4, 2),  # region 6: one of 2; nobody clicked in region 5
-    ]
-).T
-_ = 255
-UNLABELLED_MASK = [
-    [0, 0, 0, 1, 1, 1],
-    [0, 0, 0, 1, 1, 1],
-    [_, _, _, _, _, _],
-    [_, _, _, _, _, _],
-    [_, _, _, _, 2, 2],
-    [_, _, _, _, 2, 2],
-]
-UNLABELLED_WEIGHTS = [
-    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
-    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
-    [0, 0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 0, 0],
-    [0, 0, 0, 0, 1 / 4, 1 / 4],
-    [0, 0, 0, 0, 1 / 4, 1 / 4],
-]
-MAJORITY_MASK = [
-    [0, 0, 0, 1, 1, 1],
-    [0, 0, 0, 1, 1, 1],
-    [0, 0, _, _, 2, 2],
-    [0, 0, _, _, 2, 2],
-    [_, _, _, _, 2, 2],
-    [_, _, _, _, 2, 2],
-]
-MAJORITY_WEIGHTS = [
-    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
-    [1 / 6, 1 / 6, 1 / 6, 3 / 6, 3 / 6, 3 / 6],
-    [1 / 4, 1 / 4, 0, 0, 2 / 4, 2 / 4],
-    [1 / 4, 1 / 4, 0, 0, 2 / 4, 2 / 4],
-    [0, 0, 0, 0, 1 / 4, 1 / 4],
-    [0, 0, 0, 0, 1 / 4, 1 / 4],
-]
-
-
-@pytest.mark.parametrize(
-    ("conflict", "labels", "weights", "lost"),
-    [("unlabelled", UNLABELLED_MASK, UNLABELLED_WEIGHTS, 5), ("majority", MAJORITY_MASK, MAJORITY_WEIGHTS, 2)],
-)
-def test_spread_by_hand(conflict, labels, weights, lost):
-    got = spread(REGIONS, *CLICKS, conflict=conflict)
-    np.testing.assert_array_equal(got[0], labels)
-    np.testing.assert_allclose(got[1], weights)
-    assert got[2].sum() == lost
-    assert (got[0].dtype, got[1].dtype) == (np.uint8, np.float32)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 253)), max_size=40),
-    st.sampled_from(["unlabelled", "majority"]),
-)
-def test_every_click_counts_once_or_is_lost(clicks, conflict):
-    rows, cols, ids = np.array(clicks, int).reshape(-1, 3).T
-    labels, weights, lost = spread(REGIONS, rows, cols, ids, conflict=conflict)
-    on_data = (REGIONS[rows, cols] > 0).sum()
-    assert weights.sum() == pytest.approx(on_data - lost.sum())
-    np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
-    assert (labels[REGIONS == 0] == UNLABELLED).all()
-    for region in range(1, 7):
-        here = ids[REGIONS[rows, cols] == region]
-        winners = {UNLABELLED} if not len(here) else {*np.flatnonzero(np.bincount(here) == np.bincount(here).max())[:1]}
-        if conflict == "unlabelled" and len(set(here)) > 1:
-            winners = {UNLABELLED}
-        assert set(labels[region == REGIONS]) == winners
-
 
 # masks of rasters
 
 STRIPES = np.repeat([[20, 120, 220]], 16, 0).repeat(16, 1).astype(np.uint8)  # three tiles of 16 x 16
 CLASSES = Classes.of([10, 22531, 30], {10: "water", 30: "Straße"})
+AT_ONCE = Spreading("superpixels", "slic", 256)  # one tile of the picture each
 NOTHING_HELD_OUT = gpd.GeoDataFrame({"block": []}, geometry=[], crs="EPSG:32633")
 
 
@@ -145,7 +53,9 @@ def written(raster_path, points, folder, **options):
     """The report of one raster, and its mask and weights as arrays."""
     (raster,), statistics = open_rasters([raster_path])
     folder.mkdir(exist_ok=True)
-    report = write_mask(raster, statistics, points, folder, **options)
+    spreading = Spreading("superpixels", options.pop("method", "slic"), options.pop("size", 256))
+    spreading = options.pop("spreading", spreading)
+    report = write_masks([raster], statistics, points, folder, spreading, **options)
     arrays = []
     for path in mask_paths(folder, raster):
         with rasterio.open(path) as source:
@@ -189,6 +99,7 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
         "labelled_share": (labels != 255).mean(),
         "points_spread": 2,
         "points_in_conflict": 0,
+        "reach": [],
     }
     assert "2 points label" in str(report)
 
@@ -207,23 +118,17 @@ def test_each_window_is_what_its_superpixels_and_points_say(raster_file, tmp_pat
     path = raster_file(np.kron(rng.integers(0, 255, (3, 5, 9)), np.ones((1, 7, 6), int)), dtype="uint8")  # 35 x 54
     clicks = np.c_[rng.integers(0, 35, 30), rng.integers(0, 54, 30), rng.integers(0, 3, 30)]
     (raster,), statistics = open_rasters([path])
-    report, labels, weights = written(path, layer(*clicks), tmp_path, size=20, conflict="majority")
-    lost = 0
+    _, labels, weights = written(path, layer(*clicks), tmp_path, spreading=Spreading("majority", "slic", 20))
     for window in raster.grid.tiles(16):
-        here = clicks[np.isin(clicks[:, 0] // 16, window.row // 16) & np.isin(clicks[:, 1] // 16, window.col // 16)]
+        seen = window.grown(4).within(35, 54)  # clicks in the halo count too
+        rows, cols, ids = (clicks - [seen.row, seen.col, 0]).T
+        here = (rows >= 0) & (rows < seen.height) & (cols >= 0) & (cols < seen.width)
+        regions = superpixels(scaled(read(raster, seen), statistics), method="slic", size=20)
+        expected = spread(regions, rows[here], cols[here], ids[here], conflict="majority")
+        core = np.s_[window.row - seen.row :, window.col - seen.col :], np.s_[: window.height, : window.width]
         part = np.s_[window.row : window.row + window.height, window.col : window.col + window.width]
-        top, left = max(window.row - 4, 0), max(window.col - 4, 0)
-        seen = Window(
-            top, left, min(window.row + window.height + 4, 35) - top, min(window.col + window.width + 4, 54) - left
-        )
-        regions = superpixels(scaled(read(raster, seen), statistics), size=20)
-        regions = regions[window.row - top :, window.col - left :][: window.height, : window.width]
-        rows, cols, ids = (here - [window.row, window.col, 0]).T
-        expected = spread(regions, rows, cols, ids, conflict="majority")
-        np.testing.assert_array_equal(labels[part], expected[0])
-        np.testing.assert_array_equal(weights[part], expected[1])
-        lost += expected[2].sum()
-    assert (report.spread, report.conflicts) == (30 - lost, lost)
+        np.testing.assert_array_equal(labels[part], expected[0][core[0]][core[1]])
+        np.testing.assert_array_equal(weights[part], expected[1][core[0]][core[1]])
 
 
 def test_nodata_is_never_labelled(raster_file, tmp_path):
@@ -374,13 +279,55 @@ def test_an_area_labels_no_pixel_without_data(raster_file, tmp_path):
     assert labels[2:5, 2:5].tolist() == [[1] * 3, [255] * 3, [1] * 3]
 
 
+# by reach
+
+
+def test_every_click_labels_at_least_its_pixel(raster_file, tmp_path):
+    clicks = [(2, 3, 0), (9, 8, 1), (5, 5, 2), (9, 40, 0)]  # three classes in one even stripe
+    report, labels, weights = written(raster_file(STRIPES), layer(*clicks), tmp_path, spreading=Spreading())
+    assert [labels[row, col] for row, col, _ in clicks] == [0, 1, 2, 0]
+    assert (report.spread, report.conflicts) == (4, 0)
+    assert (labels[1:-1, 36:-2] == 0).all()
+    np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
+    assert [reach["class"] for reach in report.reach] == list(CLASSES.names)
+    assert "up to scale" in str(report)
+
+
+@pytest.mark.parametrize("tile", [16, 64])
+def test_windows_change_nothing_away_from_their_edges(raster_file, tmp_path, monkeypatch, tile):
+    rng = np.random.default_rng(3)
+    fields = np.kron(rng.integers(0, 5, (6, 6)) * 50, np.ones((32, 32), int)) + rng.integers(0, 6, (192, 192))
+    clicks = np.c_[rng.integers(0, 192, 60), rng.integers(0, 192, 60)]
+    ids = (fields[clicks[:, 0], clicks[:, 1]] // 50) % 3
+    path, points = raster_file(fields, dtype="uint8"), layer(*np.c_[clicks, ids])
+    _, whole, _ = written(path, points, tmp_path / "whole", spreading=Spreading())
+    monkeypatch.setattr(pseudomask, "TILE", tile)
+    monkeypatch.setattr(pseudomask, "HALO", 48)
+    _, tiled, _ = written(path, points, tmp_path / "tiled", spreading=Spreading())
+    assert (whole == tiled).mean() > 0.99
+
+
+def test_outlines_show_what_each_click_became(raster_file, tmp_path):
+    points = mixed((spot(5, 5), 2), (spot(9, 40), 0), (cells(2, 20, 3, 3), 1))
+    points.frame["source_fid"] = [7, 8, 9]
+    report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=Spreading(), outlines=True)
+    assert report.files[-1].name == "image_regions.gpkg"
+    regions = gpd.read_file(report.files[-1], layer="regions")
+    assert regions["class_name"].map(CLASSES.names.index).tolist() == [2, 1, 0] or len(regions) >= 3
+    by_click = regions.dissolve("clicks")
+    for fid, id_ in (("7", 2), ("8", 0), ("9", 1)):
+        assert by_click.loc[fid].geometry.area == pytest.approx(100 * (labels == id_).sum())
+    assert (regions["purity"] > 0.9).all()
+    assert regions["weight"].sum() == pytest.approx(3, abs=0.9)
+
+
 # the command
 
 
 def test_masks_of_several_rasters_are_counted_together(raster_file, tmp_path):
     paths = [raster_file(STRIPES, "a.tif"), raster_file(STRIPES, "b.tif", origin=(400_480, 5_800_000))]
     points = write_points(layer((2, 8, 0), (2, 40, 1), (2, 72, 2)), tmp_path / "points.gpkg")
-    report = mask([str(p) for p in paths], points=points, out=tmp_path / "masks")
+    report = mask([str(p) for p in paths], points=points, spreading=AT_ONCE, out=tmp_path / "masks")
     assert [p.name for p in report.files] == ["a.tif", "a_weights.tif", "b.tif", "b_weights.tif", "mask.json"]
     labels = [rasterio.open(path).read(1) for path in report.files[:-1:2]]
     assert set(np.unique(labels[0])) == {0, 1, 255}
@@ -392,23 +339,28 @@ def test_masks_of_several_rasters_are_counted_together(raster_file, tmp_path):
 def test_two_rasters_of_one_name_are_refused(raster_file, tmp_path):
     points = write_points(layer((2, 8, 0), (2, 40, 1)), tmp_path / "points.gpkg")
     with pytest.raises(GeoPointSegError, match="got image more than once"):
-        mask([str(raster_file(STRIPES)) for _ in range(2)], points=points, out=tmp_path / "masks")
+        mask([str(raster_file(STRIPES)) for _ in range(2)], points=points, spreading=AT_ONCE, out=tmp_path / "masks")
     assert not (tmp_path / "masks").exists()
 
 
 def test_nothing_labelled_is_an_error_that_says_why(raster_file, tmp_path):
     points = write_points(layer((2, 3, 0), (9, 8, 1)), tmp_path / "points.gpkg")  # both in one even stripe
     with pytest.raises(GeoPointSegError, match=r"none from 2 training points.*try a smaller --size"):
-        mask([str(raster_file(STRIPES))], points=points, out=tmp_path / "masks")
+        mask([str(raster_file(STRIPES))], points=points, spreading=AT_ONCE, out=tmp_path / "masks")
 
 
 def test_masks_need_a_folder_that_can_be_written(raster_file, tmp_path):
     points = write_points(layer((2, 8, 0), (2, 40, 1)), tmp_path / "points.gpkg")
     (tmp_path / "masks").write_text("a file")
     with pytest.raises(GeoPointSegError, match="folder that can be written"):
-        mask([str(raster_file(STRIPES))], points=points, out=tmp_path / "masks")
+        mask([str(raster_file(STRIPES))], points=points, spreading=AT_ONCE, out=tmp_path / "masks")
 
 
 def test_unchecked_points_are_refused(raster_file, points_file, tmp_path):
     with pytest.raises(GeoPointSegError, match="run 'geopointseg check'"):
-        mask([str(raster_file(STRIPES))], points=points_file([(0, 0, "water")]), out=tmp_path / "masks")
+        mask(
+            [str(raster_file(STRIPES))],
+            points=points_file([(0, 0, "water")]),
+            spreading=AT_ONCE,
+            out=tmp_path / "masks",
+        )

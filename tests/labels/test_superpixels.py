@@ -1,14 +1,18 @@
 """Superpixels follow what is in the image, number every valid pixel, and leave nodata at 0."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.labels.superpixels import scaled, superpixels
+from geopointseg.labels.superpixels import fitted_scale, scaled, superpixels
 from geopointseg.raster import Statistics
 
-methods = pytest.mark.parametrize("method", ["felzenszwalb", "slic"])
+OURS = ["adaptive", "hers", "slic"]
+OPENCV = ["opencv-seeds", "opencv-slic", "opencv-lsc"]
+methods = pytest.mark.parametrize("method", [*OURS, "felzenszwalb", "skimage-slic", "watershed"])
 band_counts = pytest.mark.parametrize("bands", [1, 3, 8])
 QUADRANT = np.kron([[0, 1], [2, 3]], np.ones((16, 16), int))  # (32, 32)
 
@@ -25,10 +29,10 @@ def statistics(low: list[float], high: list[float]) -> Statistics:
 
 
 @band_counts
-@pytest.mark.parametrize(("method", "size"), [("felzenszwalb", 100), ("slic", 256)])
-def test_four_quadrants_are_four_regions(method, size, bands):
+@pytest.mark.parametrize("method", ["adaptive", "hers", "felzenszwalb", "skimage-slic"])
+def test_four_quadrants_are_four_regions(method, bands):
     image = np.repeat((QUADRANT[None] / 3).astype(np.float32), bands, axis=0)
-    regions = superpixels(image, method=method, size=size)
+    regions = superpixels(image, method=method, size=256)
     assert np.unique(regions).tolist() == [1, 2, 3, 4]
     inner = np.zeros((16, 16), bool)
     inner[2:-2, 2:-2] = True  # felzenszwalb smooths first: the outlines may move by a pixel or two
@@ -96,14 +100,40 @@ def test_larger_sizes_give_fewer_regions(method):
     assert counts[0] > counts[1] > counts[2]
 
 
-def test_regions_of_slic_have_about_the_size_asked_for():
-    regions = superpixels(texture(4, 64, 64), method="slic", size=64)
-    assert 32 < 64 * 64 / regions.max() < 128
+@methods
+@pytest.mark.parametrize("size", [30, 120])
+def test_superpixels_have_about_the_mean_area_asked_for(method, size):
+    image = texture(3, 128, 128)
+    got = image[0].size / superpixels(image, method=method, size=size).max()
+    assert size / 1.6 < got < size * 1.6
+    if method == "hers":
+        assert superpixels(image, method=method, size=size).max() == round(image[0].size / size)
 
 
-def test_regions_of_felzenszwalb_are_not_smaller_than_half_the_size():
-    areas = np.bincount(superpixels(texture(3, 48, 48), size=30).ravel())
-    assert areas[1:].min() >= 15
+@pytest.mark.parametrize("method", ["adaptive", "felzenszwalb"])
+def test_a_scale_that_is_given_is_not_looked_for(method):
+    image = texture(3, 64, 64)
+    fitted = fitted_scale(image, 60)
+    given = superpixels(image, method=method, size=999, scale=fitted)
+    np.testing.assert_array_equal(given, superpixels(image, method=method, size=60))
+
+
+@pytest.mark.parametrize("method", OPENCV)
+def test_opencv_cuts_too_where_it_is_there(method):
+    pytest.importorskip("cv2.ximgproc")
+    image = texture(3, 64, 96)
+    image[:, :9] = np.nan
+    regions = superpixels(image, method=method, size=100)
+    assert ((regions == 0) == np.isnan(image[0])).all()
+    assert 20 < regions.max() < 200
+
+
+def test_opencv_that_is_missing_is_told_with_the_extra_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(
+        GeoPointSegError, match=r"OpenCV .* for opencv-seeds, got none: pip install .geopointseg\[opencv\]"
+    ):
+        superpixels(texture(3, 16, 16), method="opencv-seeds")
 
 
 @pytest.mark.parametrize("times", [4, 16])
@@ -126,14 +156,14 @@ def test_the_image_is_not_changed():
     np.testing.assert_array_equal(image, before)
 
 
-def test_felzenszwalb_is_the_default():
-    image = texture(3, 32, 32)
-    np.testing.assert_array_equal(superpixels(image), superpixels(image, method="felzenszwalb", size=50))
+def test_adaptive_merging_is_the_default():
+    image = texture(3, 64, 64)
+    np.testing.assert_array_equal(superpixels(image), superpixels(image, method="adaptive", size=400))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": 1}, "at least 2 pixels, got 1"), ({"method": "seeds"}, "felzenszwalb or slic, got 'seeds'")],
+    [({"size": 1}, "at least 2 pixels, got 1"), ({"method": "seeds"}, "a method among adaptive, .*, got 'seeds'")],
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(GeoPointSegError, match=message):

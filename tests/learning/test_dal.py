@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.affinity import NEIGHBOURS, AffinityNet, predict_affinity
+from geopointseg.labels.graph import NEIGHBOURS
+from geopointseg.learning.affinity import AffinityNet, predict_affinity
 from geopointseg.learning.affinity_files import load_affinity, read_card, write_affinity
 from geopointseg.learning.dal import Dal
 

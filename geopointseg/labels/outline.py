@@ -1,0 +1,78 @@
+"""Outlines: the labelled regions as polygons, so that an analyst sees in QGIS what each click became."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+from numpy.typing import NDArray
+from rasterio.features import shapes
+from shapely.geometry import shape
+
+from geopointseg.classes import Classes
+from geopointseg.files import replacing
+from geopointseg.grid import Grid, Window
+from geopointseg.labels.propagate import Painted
+from geopointseg.qgis import layer_styles
+
+__all__ = ["find_outlines", "write_outlines"]
+
+
+def find_outlines(
+    painted: Painted,
+    grid: Grid,
+    window: Window,
+    classes: Classes,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    fids: NDArray[np.object_],
+) -> gpd.GeoDataFrame:
+    """The labelled regions of a window as polygons.
+
+    Args:
+        painted: What is labelled in the window.
+        grid: The raster's grid.
+        window: Which part of it.
+        classes: Of the labels.
+        rows: Of the pixels that features cover, within the window.
+        cols: Likewise.
+        fids: Their features, by `source_fid`.
+
+    Returns:
+        One row per region: `class_name`, `purity` (estimated), `weight` (of all its pixels together), `clicks` (the
+        features that label it), and `status` used.
+    """
+    numbers = painted.regions.ravel()
+    present, first = np.unique(numbers, return_index=True)
+    present, first = present[present > 0], first[present > 0]
+    names = np.array([*classes.names, *[""] * (256 - len(classes))], dtype=object)
+    area = np.bincount(numbers)
+    table = pd.DataFrame(
+        {
+            "class_name": names[painted.labels.ravel()[first]],
+            "purity": (np.bincount(numbers, painted.purity.ravel()) / np.maximum(area, 1))[present].round(3),
+            "weight": np.bincount(numbers, painted.weights.ravel())[present].round(3),
+        },
+        index=present,
+    )
+    held = pd.Series([str(fid) for fid in fids], dtype=object).groupby(painted.regions[rows, cols]).unique()
+    table["clicks"] = [", ".join(held.get(number, [])) for number in present]
+    table["status"] = "used"
+    transform = grid.transform @ grid.transform.translation(window.col, window.row)
+    drawn = [(shape(each), int(n)) for each, n in shapes(painted.regions, painted.regions > 0, transform=transform)]
+    polygons = gpd.GeoSeries([each for each, _ in drawn], index=[n for _, n in drawn], crs=grid.crs.to_wkt())
+    joined = polygons.to_frame("geometry").join(table)
+    return gpd.GeoDataFrame(joined, geometry="geometry", crs=grid.crs.to_wkt()).reset_index(drop=True)
+
+
+def write_outlines(parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Classes, *, overwrite: bool = False) -> Path:
+    """Write the regions of all windows as a GeoPackage, in the colours of their classes."""
+    frame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
+    styles = layer_styles(classes, ("areas",))
+    styles["f_table_name"] = "regions"
+    with replacing(path, overwrite=overwrite) as partial:
+        pyogrio.write_dataframe(frame, partial, layer="regions", driver="GPKG", geometry_type="Polygon", VERSION="1.2")
+        pyogrio.write_dataframe(styles, partial, layer="layer_styles")
+    return path
