@@ -48,12 +48,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "draw simulated points from dense truth",
         "geopointseg mask RASTER --points {0}",
     ),
+    "affinity": (
+        "geopointseg.learning.affinity_maps:affinity",
+        "say which neighbouring pixels belong together",
+        "geopointseg mask RASTER --points points.gpkg --affinity affinities",
+    ),
     "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
     "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0} RASTER"),
     "train-affinity": (
         "geopointseg.learning.affinity_fit:train_affinity",
         "train a network that tells which pixels belong together",
-        "",
+        "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),

@@ -41,22 +41,22 @@ def find_outlines(
         fids: Their features, by `source_fid`.
 
     Returns:
-        One row per region: `class_name`, `purity` (estimated), `weight` (of all its pixels together), `clicks` (the
+        One row per region: `region` (its number), `class_name`, `purity` (estimated), `weight` (of all its pixels together), `clicks` (the
         features that label it), and `status` used.
     """
-    numbers = painted.regions.ravel()
-    present, first = np.unique(numbers, return_index=True)
-    present, first = present[present > 0], first[present > 0]
+    present, first, place = np.unique(painted.regions.ravel(), return_index=True, return_inverse=True)
+    area, kept = np.bincount(place), present > 0
     names = np.array([*classes.names, *[""] * (256 - len(classes))], dtype=object)
-    area = np.bincount(numbers)
     table = pd.DataFrame(
         {
-            "class_name": names[painted.labels.ravel()[first]],
-            "purity": (np.bincount(numbers, painted.purity.ravel()) / np.maximum(area, 1))[present].round(3),
-            "weight": np.bincount(numbers, painted.weights.ravel())[present].round(3),
+            "region": present[kept],
+            "class_name": names[painted.labels.ravel()[first[kept]]],
+            "purity": (np.bincount(place, painted.purity.ravel()) / area)[kept].round(3),
+            "weight": np.bincount(place, painted.weights.ravel())[kept].round(3),
         },
-        index=present,
+        index=present[kept],
     )
+    present = present[kept]
     held = pd.Series([str(fid) for fid in fids], dtype=object).groupby(painted.regions[rows, cols]).unique()
     table["clicks"] = [", ".join(held.get(number, [])) for number in present]
     table["status"] = "used"

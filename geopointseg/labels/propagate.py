@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED
 from geopointseg.grid import Window
 from geopointseg.labels.adaptive import merge
-from geopointseg.labels.edges import edge_weights
+from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.raster import valid
 
 __all__ = [
@@ -121,23 +121,35 @@ class Painted(NamedTuple):
     """1…n for the labelled regions, 0 elsewhere."""
 
 
-def cut(image: NDArray[np.float32], clicks: Clicks, *, scales: Sequence[int] = SCALES, threads: int = 1) -> Cut:
+def cut(
+    image: NDArray[np.float32],
+    clicks: Clicks,
+    *,
+    affinity: Affinity = "colour",
+    scales: Sequence[int] = SCALES,
+    threads: int = 1,
+) -> Cut:
     """Cut an image at every scale, and keep the regions that hold clicks.
 
     Args:
         image: (bands, height, width) float32, each band within about 0 to 1, NaN where there is no data.
         clicks: On it.
+        affinity: What makes neighbours alike.
         scales: Of adaptive merging, finest first.
         threads: Threads to work on; the result is the same.
     """
-    return hold(superpixels_at(image, scales=scales, threads=threads), clicks)
+    return hold(superpixels_at(image, affinity=affinity, scales=scales, threads=threads), clicks)
 
 
 def superpixels_at(
-    image: NDArray[np.float32], *, scales: Sequence[int] = SCALES, threads: int = 1
+    image: NDArray[np.float32],
+    *,
+    affinity: Affinity = "colour",
+    scales: Sequence[int] = SCALES,
+    threads: int = 1,
 ) -> Iterator[NDArray[np.int32]]:
     """The image's regions, (height, width) int32 with 0 where there is no data, at one scale after the other."""
-    weights, inside = edge_weights(image, threads=threads), valid(image)
+    weights, inside = edge_weights(image, affinity=affinity, threads=threads), valid(image)
     for scale in scales:
         yield merge(weights, inside, scale=scale / 255, minimum=max(1, scale // 2), threads=threads)
 

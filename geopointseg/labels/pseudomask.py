@@ -1,6 +1,7 @@
 """Pseudo-masks: points and scribbles label the regions they reach, areas their pixels; what nothing labels stays 255."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,12 +18,14 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.burn import burn, burn_by_tile
+from geopointseg.labels.edges import Affinity
+from geopointseg.labels.graph import NEIGHBOURS
 from geopointseg.labels.outline import find_outlines, write_outlines
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.propagate import SCALES, Clicks, Cut, Painted, Reach, Trial, cut, find_reach, leave_out, paint
 from geopointseg.labels.spread import Conflict, discs, single_pixels, spread, walk
 from geopointseg.labels.superpixels import Method, fitted_scale, scaled, superpixels
-from geopointseg.raster import Raster, Statistics, creating, open_rasters, read, valid
+from geopointseg.raster import Raster, Statistics, creating, open_raster, open_rasters, read, valid
 
 __all__ = ["MaskReport", "Spreading", "mask", "mask_paths", "write_masks"]
 
@@ -47,6 +50,8 @@ class Spreading:
     """Superpixels, for superpixels and majority."""
     size: int = 400
     """Their mean area in pixels; for radius, that of the disc in pixels."""
+    affinity: Path | None = None
+    """Folder of affinity maps from 'geopointseg affinity', to grow regions by instead of colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,8 @@ def mask(
         points: GeoPackage from 'geopointseg check' or 'draw'.
         spreading: How a click becomes more than a pixel.
         out: Folder for the pseudo-masks and their weights.
-        outlines: Write the labelled regions as polygons, too: a GeoPackage that shows in QGIS what each click became.
+        outlines: Write the labelled regions, too: as polygons in a GeoPackage that shows in QGIS what each click became,
+            and as a raster of their numbers.
         crs: CRS of rasters that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
         overwrite: Replace existing files.
@@ -154,7 +160,7 @@ def write_masks(
         The account of all rasters.
     """
     spreading = spreading or Spreading()
-    sheets = [_Sheet(raster, statistics, points) for raster in rasters]
+    sheets = [_Sheet(raster, statistics, points, spreading.affinity) for raster in rasters]
     with TemporaryDirectory(prefix=".cuts-", dir=folder) as cuts:
         reach = None
         if spreading.spread == "reach" and any(len(sheet.clicks.rows) for sheet in sheets):
@@ -182,9 +188,10 @@ def mask_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
 class _Sheet:
     """A raster with the features on it."""
 
-    def __init__(self, raster: Raster, statistics: Statistics, points: Points) -> None:
+    def __init__(self, raster: Raster, statistics: Statistics, points: Points, affinities: Path | None) -> None:
         """Find the pixels of clicks and scribbles; those of areas are found window by window."""
         self.raster, self.statistics = raster, statistics
+        self.maps = None if affinities is None else _open_maps(affinities / f"{raster.path.stem}.tif", raster)
         self.frame = points.frame[points.frame["status"].isin(["used", "conflict"])]
         self.train = (self.frame["split"] == "train").to_numpy(bool)
         self.ids = self.frame["class_id"].to_numpy(dtype=np.int64)
@@ -211,6 +218,10 @@ class _Sheet:
         """The scaled pixels of a window."""
         return scaled(read(self.raster, window), self.statistics)
 
+    def affinity(self, window: Window) -> Affinity:
+        """What makes neighbours alike in a window."""
+        return "colour" if self.maps is None else read(self.maps, window) / np.float32(255)
+
 
 def _trials(sheets: Sequence[_Sheet], classes: int, cuts: Path) -> list[Trial]:
     """Cut every window that holds clicks, keep what was cut on disk, and leave each click out in turn."""
@@ -222,7 +233,7 @@ def _trials(sheets: Sequence[_Sheet], classes: int, cuts: Path) -> list[Trial]:
             seen = sheet.seen(window)
             clicks = sheet.clicks.within(seen)
             if len(clicks.rows):
-                found = cut(sheet.image(seen), clicks)
+                found = cut(sheet.image(seen), clicks, affinity=sheet.affinity(seen))
                 rows, cols = clicks.rows + seen.row - window.row, clicks.cols + seen.col - window.col
                 counted = (rows >= 0) & (rows < window.height) & (cols >= 0) & (cols < window.width)
                 trials.append(leave_out(found, clicks, classes, counted))
@@ -250,7 +261,12 @@ def _write(
         raise GeoPointSegError(f"expected a folder of its own for the masks, got that of {raster.path}: choose another")
     spread_window = _spreader(sheet, spreading, reach, cuts)
     drawn: list[gpd.GeoDataFrame] = []
+    numbers, used = folder / f"{raster.path.stem}_regions.tif", 0
+    numbered = (
+        creating(numbers, raster.grid, dtype="int32", nodata=0, overwrite=overwrite) if outlines else nullcontext()
+    )
     with (
+        numbered as numbers_file,
         creating(mask_path, raster.grid, nodata=UNLABELLED, overwrite=overwrite) as labels_file,
         creating(weights_path, raster.grid, dtype="float32", nodata=0, overwrite=overwrite) as weights_file,
     ):
@@ -279,13 +295,16 @@ def _write(
             weights_file.write(weights, 1, window=window.to_rasterio())
             pixels += np.bincount(labels.ravel(), minlength=256)[: len(pixels)]
             kept[feature[labels[rows, cols] == sheet.ids[feature]]] = True
-            if outlines:
+            if numbers_file is not None:
+                painted.regions[painted.regions > 0] += used
+                used = max(used, int(painted.regions.max()))
+                numbers_file.write(painted.regions, 1, window=window.to_rasterio())
                 fids = sheet.frame["source_fid"].to_numpy()[feature]
                 drawn.append(find_outlines(painted, raster.grid, window, points.classes, rows, cols, fids))
     files: tuple[Path, ...] = (mask_path, weights_path)
     if outlines:
         path = folder / f"{raster.path.stem}_regions.gpkg"
-        files += (write_outlines(drawn, path, points.classes, overwrite=overwrite),)
+        files += (write_outlines(drawn, path, points.classes, overwrite=overwrite), numbers)
     total = raster.grid.height * raster.grid.width
     counts = int((kept & sheet.train).sum()), int((lost & ~kept).sum())
     return MaskReport(files, points.classes, tuple(map(int, pixels)), total, *counts)
@@ -320,7 +339,9 @@ def _spreader(
         image, places = sheet.image(seen), (clicks.rows, clicks.cols, clicks.class_ids, clicks.shares)
         regions = np.zeros(image.shape[1:], np.int32)
         if spreading.spread in ("superpixels", "majority"):
-            regions = superpixels(image, method=spreading.method, size=spreading.size, scale=scale)
+            regions = superpixels(
+                image, method=spreading.method, size=spreading.size, affinity=sheet.affinity(seen), scale=scale
+            )
             conflict: Conflict = "majority" if spreading.spread == "majority" else "unlabelled"
             labels, weights, lost = spread(regions, *places, conflict=conflict)
         elif spreading.spread == "single-pixel":
@@ -335,8 +356,24 @@ def _spreader(
 
     scale = None
     if spreading.spread in ("superpixels", "majority") and spreading.method in ("adaptive", "felzenszwalb"):
-        scale = fitted_scale(sheet.image(_middle(sheet.raster)), spreading.size)  # once, not window by window
+        middle = _middle(sheet.raster)  # once, not window by window
+        scale = fitted_scale(sheet.image(middle), spreading.size, sheet.affinity(middle))
     return by_reach if spreading.spread == "reach" else at_one_scale
+
+
+def _open_maps(path: Path, raster: Raster) -> Raster:
+    """The affinity maps of a raster.
+
+    Raises:
+        GeoPointSegError: they are missing, or not on its grid.
+    """
+    maps = open_raster(path)
+    if not maps.grid.matches(raster.grid) or len(maps.bands) != len(NEIGHBOURS):
+        raise GeoPointSegError(
+            f"expected eight affinity maps on the grid of {raster.path}, got {len(maps.bands)} in {path}: "
+            "make them with 'geopointseg affinity'"
+        )
+    return maps
 
 
 def _core(layer: NDArray[Any], seen: Window, window: Window) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from skimage.segmentation import slic as skimage_slic
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.adaptive import merge
-from geopointseg.labels.edges import edge_weights
+from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.labels.hers import hers
 from geopointseg.labels.slic import slic
 from geopointseg.raster import Statistics, valid
@@ -59,7 +59,13 @@ def scaled(pixels: NDArray[np.float32], statistics: Statistics) -> NDArray[np.fl
 
 
 def superpixels(
-    image: Image, *, method: Method = "adaptive", size: int = 400, scale: float | None = None, threads: int = 1
+    image: Image,
+    *,
+    method: Method = "adaptive",
+    size: int = 400,
+    affinity: Affinity = "colour",
+    scale: float | None = None,
+    threads: int = 1,
 ) -> NDArray[np.int32]:
     """Cut an image into superpixels.
 
@@ -72,6 +78,7 @@ def superpixels(
         image: (bands, height, width) float32, each band within about 0 to 1, NaN where there is no data.
         method: Algorithm.
         size: Mean area in pixels.
+        affinity: For adaptive and hers, what makes neighbours alike.
         scale: For adaptive and felzenszwalb, the scale that gives this size; by default it is found on this image.
         threads: Threads for our own algorithms; the result is the same.
 
@@ -90,12 +97,13 @@ def superpixels(
         return np.zeros(inside.shape, np.int32)
     count = max(1, round(inside.sum() / size))
     if method == "hers":
-        return hers(image, threads=threads).labels(count)
+        return hers(image, affinity=affinity, threads=threads).labels(count)
     if method == "slic":
         return slic(image, size=size, threads=threads)
     if method == "adaptive":
-        scale = fitted_scale(image, size) if scale is None else scale
-        return merge(edge_weights(image), inside, scale=scale / 255, minimum=_minimum(scale), threads=threads)
+        scale = fitted_scale(image, size, affinity) if scale is None else scale
+        weights = edge_weights(image, affinity=affinity, threads=threads)
+        return merge(weights, inside, scale=scale / 255, minimum=_minimum(scale), threads=threads)
     if not inside.all():  # continue the image into the gaps: a fill value would draw a rim around them
         nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
         image = image[:, *nearest]
@@ -121,10 +129,10 @@ def superpixels(
     return _numbered(labels, inside)
 
 
-def fitted_scale(image: Image, size: float) -> float:
+def fitted_scale(image: Image, size: float, affinity: Affinity = "colour") -> float:
     """The scale at which adaptive merging of this image gives regions of about this mean area in pixels."""
     inside = valid(image)
-    weights, scale = edge_weights(image), size / 4
+    weights, scale = edge_weights(image, affinity=affinity), size / 4
     tried: list[tuple[float, float]] = []
     for _ in range(TRIALS):
         regions = merge(weights, inside, scale=scale / 255, minimum=_minimum(scale))

@@ -311,14 +311,44 @@ def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     points = mixed((spot(5, 5), 2), (spot(9, 40), 0), (cells(2, 20, 3, 3), 1))
     points.frame["source_fid"] = [7, 8, 9]
     report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=Spreading(), outlines=True)
-    assert report.files[-1].name == "image_regions.gpkg"
-    regions = gpd.read_file(report.files[-1], layer="regions")
-    assert regions["class_name"].map(CLASSES.names.index).tolist() == [2, 1, 0] or len(regions) >= 3
+    assert [file.name for file in report.files[-2:]] == ["image_regions.gpkg", "image_regions.tif"]
+    regions = gpd.read_file(report.files[-2], layer="regions")
+    with rasterio.open(report.files[-1]) as source:
+        numbers = source.read(1)
+    np.testing.assert_array_equal(numbers > 0, labels != UNLABELLED)
+    for number, name in zip(regions["region"], regions["class_name"], strict=True):
+        assert set(labels[numbers == number]) == {CLASSES.names.index(name)}
     by_click = regions.dissolve("clicks")
     for fid, id_ in (("7", 2), ("8", 0), ("9", 1)):
         assert by_click.loc[fid].geometry.area == pytest.approx(100 * (labels == id_).sum())
     assert (regions["purity"] > 0.9).all()
     assert regions["weight"].sum() == pytest.approx(3, abs=0.9)
+
+
+def test_regions_can_be_grown_by_affinity_maps_instead_of_colours(raster_file, tmp_path):
+    even = raster_file(np.full((32, 32), 100, np.uint8), "even.tif")
+    maps = np.full((8, 32, 32), 255, np.uint8)
+    maps[[2, 4, 7], :, 15] = maps[[0, 3, 5], :, 16] = 0  # nothing belongs together across the middle
+    (tmp_path / "affinities").mkdir()
+    raster_file(maps, "even.tif", folder=tmp_path / "affinities")
+    points = layer((5, 5, 2), (9, 28, 0))
+    spreading = Spreading(affinity=tmp_path / "affinities")
+    _, labels, _ = written(even, points, tmp_path / "masks", spreading=spreading)
+    assert (labels[:, :16] == 2).all()
+    assert (labels[:, 16:] == 0).all()
+    _, labels, _ = written(even, points, tmp_path / "colours", spreading=Spreading())
+    assert (labels != UNLABELLED).sum() == 2  # one even region that holds two classes
+
+
+def test_affinity_maps_that_do_not_fit_are_refused(raster_file, tmp_path):
+    path, points = raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1))
+    raster_file(np.zeros((8, 9, 9), np.uint8), "image.tif", folder=tmp_path)
+    with pytest.raises(
+        GeoPointSegError, match=r"eight affinity maps on the grid of .*image\.tif, got 8 in .*: make them"
+    ):
+        written(path, points, tmp_path / "masks", spreading=Spreading(affinity=tmp_path))
+    with pytest.raises(GeoPointSegError, match=r"a raster that GDAL reads, got .*none/image\.tif"):
+        written(path, points, tmp_path / "masks", spreading=Spreading(affinity=tmp_path / "none"))
 
 
 # the command
