@@ -9,7 +9,7 @@ from typing import Any
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["new_folder", "replacing", "sidecar", "write_json"]
+__all__ = ["new_folder", "replacing", "require_new", "sidecar", "write_json"]
 
 
 def new_folder(path: Path) -> Path:
@@ -30,6 +30,18 @@ def new_folder(path: Path) -> Path:
     return path
 
 
+def require_new(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a path that something stands at.
+
+    Raises:
+        GeoPointSegError: `path` exists and `overwrite` is false, or it is a folder.
+    """
+    if path.is_dir():
+        raise GeoPointSegError(f"expected the name of a new file, got the folder {path}: name a file in it as --out")
+    if path.exists() and not overwrite:
+        raise GeoPointSegError(f"expected a new file, got the existing {path}: add --overwrite or choose another --out")
+
+
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; rename it to `path` when the block ends well.
@@ -40,10 +52,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         GeoPointSegError: `path` exists and `overwrite` is false, is a folder, or its folder cannot be written.
     """
     path = Path(path)
-    if path.is_dir():
-        raise GeoPointSegError(f"expected the name of a new file, got the folder {path}: name a file in it as --out")
-    if path.exists() and not overwrite:
-        raise GeoPointSegError(f"expected a new file, got the existing {path}: add --overwrite or choose another --out")
+    require_new(path, overwrite=overwrite)
     new_folder(path.parent)
     partial = path.with_name(f".{path.stem}.partial-{secrets.token_hex(4)}{path.suffix}")
     try:

@@ -14,6 +14,7 @@ from shapely.geometry import shape
 from geopointseg.classes import Classes
 from geopointseg.files import replacing
 from geopointseg.grid import Grid, Window
+from geopointseg.labels.points import EPOCH, written_at
 from geopointseg.labels.propagate import Painted
 from geopointseg.qgis import layer_styles
 
@@ -21,13 +22,7 @@ __all__ = ["find_outlines", "write_outlines"]
 
 
 def find_outlines(
-    painted: Painted,
-    grid: Grid,
-    window: Window,
-    classes: Classes,
-    rows: NDArray[np.int64],
-    cols: NDArray[np.int64],
-    fids: NDArray[np.object_],
+    painted: Painted, grid: Grid, window: Window, classes: Classes, fids: NDArray[np.object_]
 ) -> gpd.GeoDataFrame:
     """The labelled regions of a window as polygons.
 
@@ -36,35 +31,35 @@ def find_outlines(
         grid: The raster's grid.
         window: Which part of it.
         classes: Of the labels.
-        rows: Of the pixels that features cover, within the window.
-        cols: Likewise.
-        fids: Their features, by `source_fid`.
+        fids: Of all features, their id in the user's file.
 
     Returns:
-        One row per region: `region` (its number), `class_name`, `purity` (estimated), `weight` (of all its pixels together), `clicks` (the
-        features that label it), and `status` used.
+        One row per region, which may have several parts: `region` (its number), `class_name`, `purity` (estimated), `weight`
+        (of all its pixels together), `clicks` (the features that label it), and `status` used.
     """
     present, first, place = np.unique(painted.regions.ravel(), return_index=True, return_inverse=True)
     area, kept = np.bincount(place), present > 0
     names = np.array([*classes.names, *[""] * (256 - len(classes))], dtype=object)
+    region, feature = painted.held
+    clicks = pd.Series(np.array([str(fid) for fid in fids], dtype=object)[feature]).groupby(region).agg(", ".join)
     table = pd.DataFrame(
         {
             "region": present[kept],
             "class_name": names[painted.labels.ravel()[first[kept]]],
             "purity": (np.bincount(place, painted.purity.ravel()) / area)[kept].round(3),
             "weight": np.bincount(place, painted.weights.ravel())[kept].round(3),
+            "clicks": clicks.reindex(present[kept]).fillna("").to_numpy(),
+            "status": "used",
         },
         index=present[kept],
     )
-    present = present[kept]
-    held = pd.Series([str(fid) for fid in fids], dtype=object).groupby(painted.regions[rows, cols]).unique()
-    table["clicks"] = [", ".join(held.get(number, [])) for number in present]
-    table["status"] = "used"
     transform = grid.transform @ grid.transform.translation(window.col, window.row)
-    drawn = [(shape(each), int(n)) for each, n in shapes(painted.regions, painted.regions > 0, transform=transform)]
-    polygons = gpd.GeoSeries([each for each, _ in drawn], index=[n for _, n in drawn], crs=grid.crs.to_wkt())
-    joined = polygons.to_frame("geometry").join(table)
-    return gpd.GeoDataFrame(joined, geometry="geometry", crs=grid.crs.to_wkt()).reset_index(drop=True)
+    drawn = shapes(painted.regions, painted.regions > 0, connectivity=8, transform=transform)
+    parts = [(shape(each), int(number)) for each, number in drawn]
+    polygons = gpd.GeoDataFrame(
+        {"at": [number for _, number in parts]}, geometry=[each for each, _ in parts], crs=grid.crs.to_wkt()
+    )
+    return polygons.dissolve("at").join(table).reset_index(drop=True)
 
 
 def write_outlines(parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Classes, *, overwrite: bool = False) -> Path:
@@ -72,7 +67,8 @@ def write_outlines(parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Class
     frame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
     styles = layer_styles(classes, ("areas",))
     styles["f_table_name"] = "regions"
-    with replacing(path, overwrite=overwrite) as partial:
-        pyogrio.write_dataframe(frame, partial, layer="regions", driver="GPKG", geometry_type="Polygon", VERSION="1.2")
+    options = {"driver": "GPKG", "geometry_type": "MultiPolygon", "promote_to_multi": True, "VERSION": "1.2"}
+    with replacing(path, overwrite=overwrite) as partial, written_at(EPOCH):
+        pyogrio.write_dataframe(frame, partial, layer="regions", **options)
         pyogrio.write_dataframe(styles, partial, layer="layer_styles")
     return path

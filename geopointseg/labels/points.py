@@ -31,6 +31,7 @@ from geopointseg.legend.styles import own_style
 from geopointseg.qgis import Layer, layer_styles
 
 __all__ = [
+    "EPOCH",
     "OWN_COLUMNS",
     "Points",
     "is_checked",
@@ -39,6 +40,7 @@ __all__ = [
     "read_points",
     "require_geopackage",
     "write_points",
+    "written_at",
 ]
 
 OWN_COLUMNS = ("source_fid", "class_id", "class_name", "status", "reason", "split")
@@ -128,7 +130,7 @@ def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path
         "GEOMETRY_NAME": _free_name("geom", points.frame),
     }
     by_kind = dict(zip(KINDS, _by_dimension(points.frame), strict=True))
-    with replacing(path, overwrite=overwrite) as partial, _written_at(EPOCH):
+    with replacing(path, overwrite=overwrite) as partial, written_at(EPOCH):
         before = _take_over(path, partial) if path.exists() else {}
         layers = [kind for kind in KINDS if kind == "points" or kind in before or len(by_kind[kind])]
         for kind in layers:
@@ -218,7 +220,7 @@ def _free_name(name: str, frame: gpd.GeoDataFrame) -> str:
 
 
 @contextmanager
-def _written_at(time: str) -> Iterator[None]:
+def written_at(time: str) -> Iterator[None]:
     """Let GDAL note this time as that of writing."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": time})
     try:

@@ -41,7 +41,8 @@ SCALES = (3, 6, 12, 25, 50, 100, 200, 400, 800, 1600)
 """Of adaptive merging, finest first; each about doubles the area of regions."""
 TRUST = 0.8  # least share of left-out clicks that must agree with what a scale adds to the finer ones
 EVIDENCE = 4  # clicks that must have been left out within what a scale adds, beyond the scale `SAFE`
-SAFE = 100
+SAFE = 25
+MIDDLE = 100  # scale at which the ground of a class is compared with the number of its clicks
 PRIOR = 2.0  # agreeing clicks added to every count: the finest regions rarely hold two
 LEAST_SPREAD = 0.02  # of colours within a region, so that an even one does not tell its pixels apart
 
@@ -96,12 +97,12 @@ class Reach:
     """(scales, classes) left-out clicks that the estimate rests on."""
 
     def records(self, names: Sequence[str], scales: Sequence[int] = SCALES) -> tuple[dict[str, Any], ...]:
-        """For every class its coarsest scale (0: the clicked pixels only), how pure it is, and on what evidence."""
+        """For every class its coarsest scale (0: the clicked pixels only), the purity of what that adds (None: not known), and on what evidence."""
         return tuple(
             {
                 "class": name,
                 "scale": scales[levels - 1] if levels else 0,
-                "purity": round(float(self.purity[levels - 1, i]), 3) if levels else 1.0,
+                "purity": round(float(self.purity[levels - 1, i]), 3) if self.evidence[:levels, i].any() else None,
                 "left_out_clicks": int(self.evidence[:levels, i].sum()),
             }
             for i, (name, levels) in enumerate(zip(names, self.allowed.sum(axis=0).tolist(), strict=True))
@@ -109,16 +110,18 @@ class Reach:
 
 
 class Painted(NamedTuple):
-    """What clicks label in an image; all (height, width)."""
+    """What clicks label in an image."""
 
     labels: NDArray[np.uint8]
-    """Class ids, 255 elsewhere."""
+    """(height, width) class ids, 255 elsewhere."""
     weights: NDArray[np.float32]
-    """How much each pixel counts."""
+    """(height, width) how much each pixel counts."""
     purity: NDArray[np.float32]
-    """Estimated probability that the label is right."""
+    """(height, width) estimated probability that the label is right."""
     regions: NDArray[np.int32]
-    """1…n for the labelled regions, 0 elsewhere."""
+    """(height, width) 1…n for the labelled regions, 0 elsewhere."""
+    held: Integers
+    """(2, pairs) regions, and the features whose clicks label them."""
 
 
 def cut(
@@ -206,7 +209,7 @@ def find_reach(trials: Iterable[Trial], *, scales: Sequence[int] = SCALES, trust
     given = np.hstack([trial.given for trial in trials])
     area = np.sum([trial.area for trial in trials], axis=0)
     classes = area.shape[1]
-    middle = area[min(range(len(scales)), key=lambda i: abs(scales[i] - SAFE))]
+    middle = area[min(range(len(scales)), key=lambda i: abs(scales[i] - MIDDLE))]
     weight = np.maximum(middle, 1) / np.maximum(np.bincount(class_ids, minlength=classes), 1)
 
     allowed, purity, evidence = np.zeros(area.shape, bool), np.zeros(area.shape), np.zeros(area.shape, np.int64)
@@ -237,25 +240,31 @@ def paint(found: Cut, image: NDArray[np.float32], clicks: Clicks, reach: Reach) 
     shape = found.regions.shape[1:]
     labels, number = np.full(shape, UNLABELLED, np.uint8), np.zeros(shape, np.int32)
     share, sure, like = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    held, used = [], 0
     for i, (regions, of_click) in enumerate(zip(*found, strict=True)):
         votes = _votes(of_click, clicks.class_ids, reach.allowed.shape[1])
         label = _single(votes)
         class_of = np.where(label == UNLABELLED, 0, label)
         here = ((label != UNLABELLED) & reach.allowed[i][class_of])[regions]
+        here &= (labels == UNLABELLED) | (labels == label[regions])  # a finer region of another class is surer
         inside = regions[here]
         pixels = np.bincount(regions.ravel(), minlength=len(votes))
         per_pixel = np.bincount(of_click, clicks.shares, minlength=len(votes)) / np.maximum(pixels, 1)
         labels[here], share[here] = label[inside], per_pixel[inside]
         sure[here] = np.where(sure[here] > 0, sure[here], reach.purity[i][class_of][inside])
         like[here] = _likeness(image, clicks, regions, of_click, here)
-        number[here] = inside + number.max()
+        number[here] = inside + used
+        held.append(np.stack([of_click[of_click > 0] + used, clicks.feature[of_click > 0]]))
+        used += len(votes)
     known = valid(image)[clicks.rows, clicks.cols]
-    rows, cols, class_ids, shares, _ = (column[known] for column in clicks)
+    rows, cols, class_ids, shares, feature = (column[known] for column in clicks)
     alone = labels[rows, cols] != class_ids
     share[rows, cols] = np.where(alone, shares, share[rows, cols])
-    number[rows[alone], cols[alone]] = number.max() + 1 + np.arange(alone.sum())
+    own = used + 1 + np.arange(alone.sum())
+    number[rows[alone], cols[alone]] = own
+    held.append(np.stack([own, feature[alone]]))
     labels[rows, cols], sure[rows, cols], like[rows, cols] = class_ids, 1, 1
-    return Painted(labels, share * sure * like, sure, number)
+    return Painted(labels, share * sure * like, sure, number, np.unique(np.hstack(held), axis=1))
 
 
 def _votes(of_click: Integers, class_ids: Integers, classes: int) -> Integers:

@@ -11,11 +11,12 @@ import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from skimage.measure import label
 from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, write_json
+from geopointseg.files import new_folder, require_new, write_json
 from geopointseg.grid import Window
 from geopointseg.labels.burn import burn, burn_by_tile
 from geopointseg.labels.edges import Affinity
@@ -31,7 +32,7 @@ __all__ = ["MaskReport", "Spreading", "mask", "mask_paths", "write_masks"]
 
 TILE = 1024  # pixels of a window whose points are spread together; a multiple of the GeoTIFF block
 HALO = 64  # pixels around it that superpixels see, so that they do not end at the window
-SAMPLE = 1024  # pixels of the middle of a raster that the scale of superpixels is fitted to
+SAMPLE = 1024  # pixels of the part of a raster that the scale of superpixels is fitted to
 
 Mode = Literal["reach", "superpixels", "majority", "single-pixel", "radius", "random-walker"]
 Image = NDArray[np.float32]
@@ -67,7 +68,7 @@ class MaskReport:
     spread: int
     """Points that label a region, counted once per raster."""
     conflicts: int
-    """Points lost because their superpixel holds another class."""
+    """Points lost because another class disputes what they would label."""
     reach: tuple[dict[str, Any], ...] = ()
     """How far every class reaches, where that was found out."""
 
@@ -86,7 +87,7 @@ class MaskReport:
         rows = [f"{n:>12,} pixels  {name}" for n, name in zip(self.pixels, self.classes.names, strict=True)]
         for i, reach in enumerate(self.reach):
             rows[i] += f"; up to scale {reach['scale']}, by {reach['left_out_clicks']} clicks left out"
-        lost = f"; {self.conflicts} lost: their superpixel holds another class" if self.conflicts else ""
+        lost = f"; {self.conflicts} lost: another class disputes what they would label" if self.conflicts else ""
         share = f"{self.spread} points label {sum(self.pixels) / self.total:.1%} of the raster{lost}"
         return "\n".join([*rows, share])
 
@@ -134,7 +135,7 @@ def mask(
             file.unlink()
         raise GeoPointSegError(
             f"expected labelled pixels, got none from {len(loaded.used('train'))} training points: every one lies outside "
-            "the rasters or in a superpixel with another class; try a smaller --size"
+            "the rasters or is disputed by another class; try --spread reach"
         )
     write_json(out / "mask.json", report.figures())
     return replace(report, files=(*report.files, out / "mask.json"))
@@ -160,6 +161,11 @@ def write_masks(
         The account of all rasters.
     """
     spreading = spreading or Spreading()
+    _check(spreading)
+    for raster in rasters:
+        regions = folder / f"{raster.path.stem}_regions.gpkg", folder / f"{raster.path.stem}_regions.tif"
+        for path in (*mask_paths(folder, raster), *regions):
+            require_new(path, overwrite=overwrite)
     sheets = [_Sheet(raster, statistics, points, spreading.affinity) for raster in rasters]
     with TemporaryDirectory(prefix=".cuts-", dir=folder) as cuts:
         reach = None
@@ -271,19 +277,21 @@ def _write(
         creating(weights_path, raster.grid, dtype="float32", nodata=0, overwrite=overwrite) as weights_file,
     ):
         labels_file.write_colormap(1, points.classes.colormap())
-        labels_file.update_tags(CLASSES=points.classes.to_tag(), METHOD=repr(spreading))
+        labels_file.update_tags(CLASSES=points.classes.to_tag(), METHOD=spreading.spread)
         tiles = len(list(raster.grid.tiles(TILE)))
         bar = _progress(sheet.tiles(), f"pseudo-mask of {raster.path.name}", tiles)
         for n, (window, feature, rows, cols) in enumerate(bar):
             painted, gone = spread_window(n, window)
             lost[gone] = True
-            labels, weights = painted.labels, painted.weights
+            labels, weights, held = painted.labels, painted.weights, painted.held
             fill = sheet.train[feature] & sheet.wide[feature]
             if fill.any():
                 areas = feature[fill]
                 labels[rows[fill], cols[fill]] = sheet.ids[areas]
                 weights[rows[fill], cols[fill]] = sheet.share[areas]
-                painted.regions[rows[fill], cols[fill]] = painted.regions.max() + 1 + areas
+                number = max(int(painted.regions.max()), int(held[0].max(initial=0))) + 1 + areas
+                painted.regions[rows[fill], cols[fill]] = number
+                held = np.hstack([held, np.unique(np.stack([number, areas]), axis=1)])
                 painted.purity[rows[fill], cols[fill]] = 1
             closed = burn(_near(sheet.held_out, raster, window), raster.grid, window, touched=True)
             closed[rows[~sheet.train[feature]], cols[~sheet.train[feature]]] = True
@@ -297,14 +305,18 @@ def _write(
             kept[feature[labels[rows, cols] == sheet.ids[feature]]] = True
             if numbers_file is not None:
                 painted.regions[painted.regions > 0] += used
-                used = max(used, int(painted.regions.max()))
                 numbers_file.write(painted.regions, 1, window=window.to_rasterio())
-                fids = sheet.frame["source_fid"].to_numpy()[feature]
-                drawn.append(find_outlines(painted, raster.grid, window, points.classes, rows, cols, fids))
+                fids = sheet.frame["source_fid"].to_numpy(object)
+                shifted = painted._replace(held=held + np.array([[used], [0]], np.int64))
+                drawn.append(find_outlines(shifted, raster.grid, window, points.classes, fids))
+                used = max(used, int(painted.regions.max()), int(shifted.held[0].max(initial=0)))
     files: tuple[Path, ...] = (mask_path, weights_path)
+    polygons = folder / f"{raster.path.stem}_regions.gpkg"
     if outlines:
-        path = folder / f"{raster.path.stem}_regions.gpkg"
-        files += (write_outlines(drawn, path, points.classes, overwrite=overwrite), numbers)
+        files += (write_outlines(drawn, polygons, points.classes, overwrite=overwrite), numbers)
+    else:  # those of an earlier run would belong to another mask
+        polygons.unlink(missing_ok=True)
+        numbers.unlink(missing_ok=True)
     total = raster.grid.height * raster.grid.width
     counts = int((kept & sheet.train).sum()), int((lost & ~kept).sum())
     return MaskReport(files, points.classes, tuple(map(int, pixels)), total, *counts)
@@ -318,8 +330,8 @@ def _spreader(
 
     def blank(window: Window) -> Painted:
         shape = window[2:]
-        zeros = np.zeros(shape, np.float32)
-        return Painted(np.full(shape, UNLABELLED, np.uint8), zeros, zeros.copy(), np.zeros(shape, np.int32))
+        zeros, nobody = np.zeros(shape, np.float32), np.zeros((2, 0), np.int64)
+        return Painted(np.full(shape, UNLABELLED, np.uint8), zeros, zeros.copy(), np.zeros(shape, np.int32), nobody)
 
     def by_reach(n: int, window: Window) -> tuple[Painted, NDArray[np.int64]]:
         file, seen = cuts / f"{n}.npz", sheet.seen(window)
@@ -328,8 +340,7 @@ def _spreader(
         clicks = sheet.clicks.within(seen)
         regions = np.load(file)["regions"]
         found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
-        painted = paint(found, sheet.image(seen), clicks, reach)
-        return Painted(*(_core(layer, seen, window) for layer in painted)), nothing
+        return _core(paint(found, sheet.image(seen), clicks, reach), seen, window), nothing
 
     def at_one_scale(n: int, window: Window) -> tuple[Painted, NDArray[np.int64]]:
         seen = sheet.seen(window)
@@ -337,7 +348,7 @@ def _spreader(
         if not len(clicks.rows):
             return blank(window), nothing
         image, places = sheet.image(seen), (clicks.rows, clicks.cols, clicks.class_ids, clicks.shares)
-        regions = np.zeros(image.shape[1:], np.int32)
+        regions = None
         if spreading.spread in ("superpixels", "majority"):
             regions = superpixels(
                 image, method=spreading.method, size=spreading.size, affinity=sheet.affinity(seen), scale=scale
@@ -350,14 +361,18 @@ def _spreader(
             labels, weights, lost = discs(valid(image), *places, radius=float(np.sqrt(spreading.size / np.pi)))
         else:
             labels, weights, lost = walk(image, *places)
-        regions = np.where(labels == UNLABELLED, 0, np.maximum(regions, 1)).astype(np.int32)
-        painted = Painted(labels, weights, (weights > 0).astype(np.float32), regions)
-        return Painted(*(_core(layer, seen, window) for layer in painted)), clicks.feature[lost]
+        if regions is None:  # patches of a class
+            regions = _patches(labels)
+        regions = np.where(labels == UNLABELLED, 0, regions)
+        of_click = regions[clicks.rows, clicks.cols]
+        held = np.unique(np.stack([of_click, clicks.feature])[:, of_click > 0], axis=1)
+        painted = Painted(labels, weights, (weights > 0).astype(np.float32), regions, held)
+        return _core(painted, seen, window), clicks.feature[lost]
 
     scale = None
     if spreading.spread in ("superpixels", "majority") and spreading.method in ("adaptive", "felzenszwalb"):
-        middle = _middle(sheet.raster)  # once, not window by window
-        scale = fitted_scale(sheet.image(middle), spreading.size, sheet.affinity(middle))
+        sample = _sample(sheet)  # once, not window by window
+        scale = fitted_scale(sheet.image(sample), spreading.size, sheet.affinity(sample))
     return by_reach if spreading.spread == "reach" else at_one_scale
 
 
@@ -376,17 +391,45 @@ def _open_maps(path: Path, raster: Raster) -> Raster:
     return maps
 
 
-def _core(layer: NDArray[Any], seen: Window, window: Window) -> NDArray[Any]:
+def _patches(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """(height, width) 1…n for connected patches of one class, 0 where there is none."""
+    patches: NDArray[np.int32] = label(  # type: ignore[no-untyped-call]
+        labels.astype(np.int32), background=UNLABELLED, connectivity=2
+    ).astype(np.int32)
+    return patches
+
+
+def _core(painted: Painted, seen: Window, window: Window) -> Painted:
     """The part of what was seen that lies in the window."""
     top, left = window.row - seen.row, window.col - seen.col
-    return layer[top : top + window.height, left : left + window.width].copy()
+    part = np.s_[top : top + window.height, left : left + window.width]
+    labels, weights, purity, regions, held = painted
+    return Painted(labels[part].copy(), weights[part].copy(), purity[part].copy(), regions[part].copy(), held)
 
 
-def _middle(raster: Raster) -> Window:
-    """The middle of a raster."""
-    height, width = raster.grid.shape
-    row, col = max(0, (height - SAMPLE) // 2), max(0, (width - SAMPLE) // 2)
-    return Window(row, col, SAMPLE, SAMPLE).within(height, width)
+def _sample(sheet: _Sheet) -> Window:
+    """A part of a raster that has data: around its first click."""
+    row, col = (int(place[0]) if len(place) else 0 for place in sheet.clicks[:2])
+    height, width = sheet.raster.grid.shape
+    top, left = (min(max(0, at - SAMPLE // 2), max(0, n - SAMPLE)) for at, n in ((row, height), (col, width)))
+    return Window(top, left, SAMPLE, SAMPLE).within(height, width)
+
+
+def _check(spreading: Spreading) -> None:
+    """Refuse options that would have no effect."""
+    cuts = spreading.spread in ("superpixels", "majority")
+    default = Spreading()
+    if spreading.method != default.method and not cuts:
+        raise GeoPointSegError(
+            f"expected --method with --spread superpixels or majority, got --spread {spreading.spread}: leave it out"
+        )
+    if spreading.size != default.size and not (cuts or spreading.spread == "radius"):
+        raise GeoPointSegError(
+            f"expected --size with --spread superpixels, majority or radius, got --spread {spreading.spread}: leave it out"
+        )
+    grown = spreading.spread == "reach" or (cuts and spreading.method in ("adaptive", "hers"))
+    if spreading.affinity is not None and not grown:
+        raise GeoPointSegError("expected --affinity with --spread reach, or --method adaptive or hers: leave it out")
 
 
 def _progress(steps: Iterable[T], what: str, total: int) -> Iterator[T]:

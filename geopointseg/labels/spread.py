@@ -1,9 +1,11 @@
 """Spreading at one scale: what earlier systems do with a click, for comparison with `geopointseg.labels.propagate`."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import random_walker
 
 from geopointseg.classes import UNLABELLED
@@ -108,7 +110,12 @@ def walk(
         labels = np.where(inside & (len(present) > 0), present[0] if len(present) else 0, UNLABELLED).astype(np.uint8)
     else:
         channels = np.moveaxis(np.nan_to_num(image), 0, -1)
-        found = random_walker(channels, seeds, beta=BETA, mode="cg_j", channel_axis=-1)
+        if channels[inside].std(axis=0).any():
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of probabilities a hair above 1
+                found = random_walker(channels, seeds, beta=BETA, mode="cg_j", channel_axis=-1)
+        else:  # where nothing holds a walker up, he meets the nearest click
+            nearest = distance_transform_edt(seeds <= 0, return_distances=False, return_indices=True)
+            found = np.where(inside, seeds[*nearest], 0)
         labels = np.where(found > 0, np.append(present, UNLABELLED)[np.maximum(found, 1) - 1], UNLABELLED)
         labels = labels.astype(np.uint8)
     area = np.maximum(np.bincount(labels.ravel(), minlength=256), 1)

@@ -37,6 +37,7 @@ SLIC_COMPACTNESS = (
     0.3  # of scikit-image's, for bands within 0 to 1: measured on the synthetic scene and on korea_sentinel2
 )
 WATERSHED_COMPACTNESS = 1e-3
+LEAST_SIDE = 64  # pixels of an image that OpenCV is given
 TRIALS = 6  # of a scale that gives the wanted mean area
 
 
@@ -132,6 +133,8 @@ def superpixels(
 def fitted_scale(image: Image, size: float, affinity: Affinity = "colour") -> float:
     """The scale at which adaptive merging of this image gives regions of about this mean area in pixels."""
     inside = valid(image)
+    if not inside.any():
+        return size / 4
     weights, scale = edge_weights(image, affinity=affinity), size / 4
     tried: list[tuple[float, float]] = []
     for _ in range(TRIALS):
@@ -165,8 +168,10 @@ def _opencv(method: str) -> Callable[[NDArray[np.float32], int], NDArray[np.int3
         ) from error
 
     def cut(channels: NDArray[np.float32], size: int) -> NDArray[np.int32]:
-        height, width, bands = channels.shape
-        side = max(2, round(size**0.5))
+        shape, bands, side = channels.shape[:2], channels.shape[2], max(2, round(size**0.5))
+        more = [(0, max(0, LEAST_SIDE - n, 2 * side - n)) for n in shape]  # OpenCV crashes on less
+        channels = np.pad(channels, [*more, (0, 0)], mode="edge")
+        height, width = channels.shape[:2]
         if method == "opencv-seeds":
             engine = extra.createSuperpixelSEEDS(width, height, bands, max(1, height * width // size), 4)
             engine.iterate(channels, 10)
@@ -176,7 +181,7 @@ def _opencv(method: str) -> Callable[[NDArray[np.float32], int], NDArray[np.int3
             engine = make(eight, region_size=side)
             engine.iterate(10)
             engine.enforceLabelConnectivity()
-        found: NDArray[np.int32] = engine.getLabels() + 1
+        found: NDArray[np.int32] = engine.getLabels()[: shape[0], : shape[1]] + 1
         return found
 
     return cut

@@ -1,5 +1,7 @@
 """Points label their superpixel and nothing else; every click counts the same; the mask lies on the raster's grid."""
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -318,11 +320,84 @@ def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     np.testing.assert_array_equal(numbers > 0, labels != UNLABELLED)
     for number, name in zip(regions["region"], regions["class_name"], strict=True):
         assert set(labels[numbers == number]) == {CLASSES.names.index(name)}
+    assert len(regions) == regions["region"].nunique()
     by_click = regions.dissolve("clicks")
     for fid, id_ in (("7", 2), ("8", 0), ("9", 1)):
         assert by_click.loc[fid].geometry.area == pytest.approx(100 * (labels == id_).sum())
     assert (regions["purity"] > 0.9).all()
     assert regions["weight"].sum() == pytest.approx(3, abs=0.9)
+
+
+@pytest.mark.parametrize("how", ["superpixels", "majority", "single-pixel", "radius", "random-walker", "reach"])
+def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, tmp_path, small_tiles, how):
+    rng = np.random.default_rng(1)
+    array = np.kron(rng.integers(1, 255, (3, 4, 6)), np.ones((1, 9, 9), int)).astype(np.uint8)
+    spots = np.unique(np.c_[rng.integers(0, 36, 25), rng.integers(0, 54, 25)], axis=0)
+    points = layer(*np.c_[spots, rng.integers(0, 3, len(spots))])
+    points.frame["source_fid"] = [f"f{i}" for i in range(len(spots))]
+    _, labels, weights = written(raster_file(array), points, tmp_path, spreading=Spreading(how), outlines=True)
+    regions = gpd.read_file(tmp_path / "image_regions.gpkg", layer="regions").set_index("region")
+    with rasterio.open(tmp_path / "image_regions.tif") as source:
+        numbers = source.read(1)
+    assert regions.index.is_unique
+    assert set(np.unique(numbers)) - {0} == set(regions.index)
+    if how != "radius":  # where two discs dispute their middle, what is left of each lies beside its click
+        assert (regions["clicks"] != "").all(), "a region that nobody clicked"
+    assert regions["weight"].sum() == pytest.approx(weights.sum(), abs=0.05)
+    for number, row in regions.iterrows():
+        assert {CLASSES.names[v] for v in labels[numbers == number]} == {row["class_name"]}
+        if not row["clicks"]:
+            continue
+        clicked = points.frame.set_index("source_fid").loc[row["clicks"].split(", "), "class_id"]
+        assert {CLASSES.names[v] for v in clicked} >= {row["class_name"]}
+
+
+@pytest.mark.parametrize(
+    ("spreading", "message"),
+    [
+        (Spreading("reach", method="slic"), "--method with --spread superpixels or majority, got --spread reach"),
+        (
+            Spreading("single-pixel", size=9),
+            "--size with --spread superpixels, majority or radius, got .* single-pixel",
+        ),
+        (Spreading("radius", affinity=Path("a")), "--affinity with --spread reach, or --method adaptive or hers"),
+        (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread reach"),
+    ],
+)
+def test_options_without_effect_are_refused(raster_file, tmp_path, spreading, message):
+    with pytest.raises(GeoPointSegError, match=message):
+        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=spreading)
+
+
+def test_outputs_that_exist_are_seen_before_the_work_starts(raster_file, tmp_path, small_tiles):
+    (tmp_path / "image_regions.tif").touch()
+    with pytest.raises(GeoPointSegError, match=r"image_regions\.tif: add --overwrite"):
+        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path)
+    assert not small_tiles
+    written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "image.tif",
+        "image_weights.tif",
+    ]  # no outlines of another mask
+
+
+def test_an_interrupted_run_by_reach_leaves_nothing(raster_file, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pseudomask, "paint", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=Spreading())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_raster_without_data_in_its_middle_is_cut_too(raster_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(pseudomask, "SAMPLE", 8)
+    array = STRIPES.copy()
+    array[:, 14:34] = 0
+    points = layer((2, 3, 0), (2, 40, 1))
+    _, labels, _ = written(raster_file(array, nodata=0), points, tmp_path, spreading=Spreading("superpixels", size=64))
+    assert {0, 1} <= set(np.unique(labels))
 
 
 def test_regions_can_be_grown_by_affinity_maps_instead_of_colours(raster_file, tmp_path):
@@ -375,7 +450,7 @@ def test_two_rasters_of_one_name_are_refused(raster_file, tmp_path):
 
 def test_nothing_labelled_is_an_error_that_says_why(raster_file, tmp_path):
     points = write_points(layer((2, 3, 0), (9, 8, 1)), tmp_path / "points.gpkg")  # both in one even stripe
-    with pytest.raises(GeoPointSegError, match=r"none from 2 training points.*try a smaller --size"):
+    with pytest.raises(GeoPointSegError, match=r"none from 2 training points.*try --spread reach"):
         mask([str(raster_file(STRIPES))], points=points, spreading=AT_ONCE, out=tmp_path / "masks")
 
 

@@ -145,3 +145,11 @@ def test_a_random_walker_stays_on_its_side_of_an_outline():
     assert (labels[:3] == UNLABELLED).all()
     assert weights.sum() == pytest.approx(2)
     assert not lost.any()
+
+
+def test_on_even_ground_the_nearest_click_is_met_first():
+    labels, weights, _ = walk(
+        np.full((2, 5, 6), 0.5, np.float32), np.array([2, 2]), np.array([0, 5]), np.array([1, 0]), ONES[:2]
+    )
+    assert labels.tolist() == [[1, 1, 1, 0, 0, 0]] * 5
+    assert weights.sum() == pytest.approx(2)

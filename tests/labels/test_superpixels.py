@@ -128,6 +128,13 @@ def test_opencv_cuts_too_where_it_is_there(method):
     assert 20 < regions.max() < 200
 
 
+@pytest.mark.parametrize("method", OPENCV)
+@pytest.mark.parametrize("shape", [(5, 5), (12, 40), (19, 300), (1, 1)])
+def test_opencv_does_not_crash_on_small_images(method, shape):
+    pytest.importorskip("cv2.ximgproc")
+    assert (superpixels(texture(3, *shape), method=method) > 0).all()
+
+
 def test_opencv_that_is_missing_is_told_with_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(
