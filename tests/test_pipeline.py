@@ -157,7 +157,8 @@ def test_same_seed_same_map(scene, clicks, tmp_path):
         )
         maps.append(out / "map.tif")
     assert maps[0].read_bytes() == maps[1].read_bytes()
-    assert not np.array_equal(pixels(maps[0]), pixels(maps[2]))
+    losses = [(path.parent / "log" / "metrics.csv").read_text() for path in maps]
+    assert losses[0] != losses[2]  # after so few steps the maps may still be of one class
 
 
 def test_a_raster_smaller_than_a_chip_with_codes_for_classes(raster_file, points_file, tmp_path):

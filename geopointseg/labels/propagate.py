@@ -231,14 +231,15 @@ def find_reach(trials: Iterable[Trial], *, scales: Sequence[int] = SCALES, trust
 def paint(found: Cut, image: NDArray[np.float32], clicks: Clicks, reach: Reach) -> Painted:
     """Label the regions that clicks reach, and say how much each pixel counts.
 
-    A pixel's weight is its click's share (the clicks of the largest region around it, over its area), times the estimated
-    purity of the finest region that reaches it. The clicked pixels are always labelled, and certain. (To weigh pixels by how
-    like their click they look cost the network a sixth of its mIoU on korea_sentinel2: it then never sees how a class varies.)
+    Every click labels the largest region around it that its class reaches; nothing else stays labelled. A pixel's weight is
+    the share of its region's clicks, over the pixels they label, times the estimated purity of the finest region that
+    reaches it; so no click counts for more than its share. The clicked pixels are always labelled, and certain. (To weigh
+    pixels by how like their click they look cost the network a sixth of its mIoU on korea_sentinel2: it then never sees how
+    a class varies.)
     """
     shape = found.regions.shape[1:]
     labels, number = np.full(shape, UNLABELLED, np.uint8), np.zeros(shape, np.int32)
-    share, sure = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    held, used = [], 0
+    purity, used = np.zeros(shape, np.float32), 0
     for i, (regions, of_click) in enumerate(zip(*found, strict=True)):
         votes = _votes(of_click, clicks.class_ids, reach.allowed.shape[1])
         label = _single(votes)
@@ -246,22 +247,22 @@ def paint(found: Cut, image: NDArray[np.float32], clicks: Clicks, reach: Reach) 
         here = ((label != UNLABELLED) & reach.allowed[i][class_of])[regions]
         here &= (labels == UNLABELLED) | (labels == label[regions])  # a finer region of another class is surer
         inside = regions[here]
-        pixels = np.bincount(regions.ravel(), minlength=len(votes))
-        per_pixel = np.bincount(of_click, clicks.shares, minlength=len(votes)) / np.maximum(pixels, 1)
-        labels[here], share[here] = label[inside], per_pixel[inside]
-        sure[here] = np.where(sure[here] > 0, sure[here], reach.purity[i][class_of][inside])
-        number[here] = inside + used
-        held.append(np.stack([of_click[of_click > 0] + used, clicks.feature[of_click > 0]]))
+        labels[here], number[here] = label[inside], inside + used
+        purity[here] = np.where(purity[here] > 0, purity[here], reach.purity[i][class_of][inside])
         used += len(votes)
     known = valid(image)[clicks.rows, clicks.cols]
     rows, cols, class_ids, shares, feature = (column[known] for column in clicks)
     alone = labels[rows, cols] != class_ids
-    share[rows, cols] = np.where(alone, shares, share[rows, cols])
-    own = used + 1 + np.arange(alone.sum())
-    number[rows[alone], cols[alone]] = own
-    held.append(np.stack([own, feature[alone]]))
-    labels[rows, cols], sure[rows, cols] = class_ids, 1
-    return Painted(labels, share * sure, sure, number, np.unique(np.hstack(held), axis=1))
+    number[rows[alone], cols[alone]] = used + 1 + np.arange(alone.sum())
+    labels[rows, cols], purity[rows, cols] = class_ids, 1
+
+    of_click = number[rows, cols]
+    share = np.bincount(of_click, shares, minlength=used + len(rows) + 1)
+    pixels = np.bincount(number.ravel(), minlength=len(share))
+    bare = (share == 0)[number]  # left of a finer region whose clicks a coarser one, not quite around it, has taken
+    labels[bare], number[bare], purity[bare] = UNLABELLED, 0, 0
+    weights = (share / np.maximum(pixels, 1)).astype(np.float32)[number] * purity
+    return Painted(labels, weights, purity, number, np.unique(np.stack([of_click, feature]), axis=1))
 
 
 def _votes(of_click: Integers, class_ids: Integers, classes: int) -> Integers:

@@ -90,10 +90,18 @@ def test_a_class_stops_where_its_clicks_disagree():
 
 
 def test_a_coarse_region_leaves_finer_ones_of_other_classes_alone():
-    fine, coarse = np.array([[1, 1, 2, 2, 3, 3]], np.int32), np.array([[1, 2, 2, 2, 2, 2]], np.int32)
+    fine, coarse = np.array([[1, 1, 2, 2, 3, 3]], np.int32), np.array([[1, 1, 1, 1, 2, 2]], np.int32)
+    at = clicks((0, 0, 0), (0, 2, 1), (0, 4, 1))
+    painted = paint(hold([fine, coarse, np.ones_like(fine)], at), np.zeros((1, 1, 6), np.float32), at, everywhere(3, 2))
+    assert painted.labels.tolist() == [[0, 0, 1, 1, 1, 1]]
+
+
+def test_what_a_coarser_region_leaves_of_a_finer_one_is_not_labelled():
+    fine, coarse = np.array([[1, 1, 1, 2, 2, 2]], np.int32), np.array([[1, 1, 2, 2, 2, 2]], np.int32)
     at = clicks((0, 0, 0), (0, 4, 1))
     painted = paint(hold([fine, coarse], at), np.zeros((1, 1, 6), np.float32), at, everywhere(2, 2))
-    assert painted.labels.tolist() == [[0, 0, 1, 1, 1, 1]]
+    assert painted.labels.tolist() == [[0, 0, UNLABELLED, 1, 1, 1]]
+    np.testing.assert_allclose(painted.weights, [[1 / 2, 0.45, 0, 0.3, 1 / 3, 0.3]], rtol=1e-6)
 
 
 def test_coarse_scales_need_evidence():
