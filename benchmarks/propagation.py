@@ -19,12 +19,13 @@ from PIL import Image
 
 from benchmarks.harness import DATA, finish, options, spread, table
 from geopointseg.classes import UNLABELLED
-from geopointseg.labels.propagate import SCALES, Clicks, find_reach, hold, leave_out, paint, superpixels_at
+from geopointseg.labels.propagate import SCALES, Clicks, Reach, find_reach, hold, leave_out, paint, superpixels_at
 from geopointseg.labels.slic import slic
 from geopointseg.labels.strategies import draw_points
 
 BUDGETS = (10, 20, 30, 40, 50)  # clicks per 512 x 512 pixels
 LSSQPS = 2621  # pixels of a superpixel, where there are 100 in 512 x 512
+LIMITS = (100, 200, 400)  # coarsest scales of the rule that asks for no more than agreement
 DISC = 5  # pixels of radius
 Counts = NDArray[np.int64]
 
@@ -150,6 +151,11 @@ def run(scenes: list[Scene], classes: int, budget: int, seed: int) -> dict[str, 
 
     for scene, at, cut in zip(scenes, clicks, held, strict=True):
         add("reach", judged(paint(cut, scene.image, at, reach).labels, scene.truth, classes))
+        for limit in LIMITS:
+            add(
+                f"undisputed, to {limit}",
+                judged(paint(cut, scene.image, at, up_to(limit, classes)).labels, scene.truth, classes),
+            )
         for scale, regions in zip(SCALES, scene.ladder, strict=True):
             add(f"superpixels, scale {scale}", by_region(regions, at, scene.truth, classes, majority=False))
             add(f"majority, scale {scale}", by_region(regions, at, scene.truth, classes, majority=True))
@@ -157,6 +163,12 @@ def run(scenes: list[Scene], classes: int, budget: int, seed: int) -> dict[str, 
         add(f"radius {DISC}", discs(at, scene.truth, classes, DISC))
         add("single-pixel", discs(at, scene.truth, classes, 0))
     return found
+
+
+def up_to(limit: int, classes: int) -> Reach:
+    """All classes reach one scale: every click labels the largest region, up to it, that no other class disputes."""
+    allowed = np.repeat((np.array(SCALES) <= limit)[:, None], classes, axis=1)
+    return Reach(allowed, allowed.astype(float), allowed.astype(np.int64))
 
 
 def shares(counts: Counts) -> tuple[float, float]:

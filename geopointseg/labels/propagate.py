@@ -39,7 +39,7 @@ Integers = NDArray[np.int64]
 
 SCALES = (3, 6, 12, 25, 50, 100, 200, 400, 800, 1600)
 """Of adaptive merging, finest first; each about doubles the area of regions."""
-TRUST = 0.8  # least share of left-out clicks that must agree with what a scale adds to the finer ones
+TRUST = 2 / 3  # least share of left-out clicks that must agree with what a scale adds to the finer ones
 EVIDENCE = 4  # clicks that must have been left out within what a scale adds, beyond the scale `SAFE`
 SAFE = 25
 MIDDLE = 100  # scale at which the ground of a class is compared with the number of its clicks
