@@ -18,9 +18,11 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
-from geopointseg.learning.fit import fit, trainer_options
+from geopointseg.learning.fit import TrainReport, fit, trainer_options
 from geopointseg.learning.infer import Precision
+from geopointseg.learning.objective import Loss, read_loss
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
 from geopointseg.maps.predict import predict
@@ -39,18 +41,25 @@ class RunReport:
     """The report first, then the maps, the model and the rest."""
     checked: CheckReport
     masked: MaskReport
+    trained: TrainReport
     assessments: tuple[Assessment, ...]
     """On dense truth, where there is one, and on held-out points, where some could be held out."""
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
         scores = {assessment.basis: assessment.figures() for assessment in self.assessments}
-        return {"points": self.checked.figures(), "pseudo_mask": self.masked.figures(), "scores": scores}
+        return {
+            "points": self.checked.figures(),
+            "pseudo_mask": self.masked.figures(),
+            "training": self.trained.figures(),
+            "scores": scores,
+        }
 
     def __str__(self) -> str:
         """The account for people."""
         scores = [str(assessment) for assessment in self.assessments]
-        return "\n\n".join([str(self.checked), str(self.masked), *(scores or ["nothing to assess the map on"])])
+        parts = [str(self.checked), str(self.masked), str(self.trained)]
+        return "\n\n".join([*parts, *(scores or ["nothing to assess the map on"])])
 
 
 def run(
@@ -66,6 +75,8 @@ def run(
     chip: int = 128,
     steps: int = 600,
     minutes: float | None = None,
+    loss: Loss = "cross-entropy",
+    class_weights: Rule = "none",
     precision: Precision = "auto",
     seed: int = 0,
     overwrite: bool = False,
@@ -84,6 +95,9 @@ def run(
         chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
         steps: Training steps.
         minutes: End training after this time if the steps are not done before.
+        loss: What training makes small: a loss by its name, or several with their shares, such as
+            '{cross-entropy: 1, dice: 0.5}'.
+        class_weights: How much each class weighs in it: a rule of how many clicks it has.
         precision: Number format of training.
         seed: Of every random choice.
         overwrite: Replace the files of an earlier run.
@@ -95,6 +109,7 @@ def run(
         GeoPointSegError: the input is not what the work needs.
     """
     check_plan(chip=chip, steps=steps, minutes=minutes, seed=seed)
+    read_loss(loss)
     _take_folder(out, overwrite=overwrite)
 
     checked = check(
@@ -117,12 +132,21 @@ def run(
         overwrite=overwrite,
     )
     data = PointDataModule(
-        raster, out / "masks", out / "points.gpkg", chip=chip, steps=steps, crs=crs, nodata=nodata, seed=seed
+        raster,
+        out / "masks",
+        out / "points.gpkg",
+        chip=chip,
+        steps=steps,
+        crs=crs,
+        nodata=nodata,
+        seed=seed,
+        class_weights=class_weights,
     )
     lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, steps=steps, minutes=minutes)
+    task = PointSegmentationTask(data.card, steps=steps, minutes=minutes, loss=loss)
     trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
     model = fit(trainer, task, data, out, overwrite=overwrite)
+    trained = TrainReport(out, task.terms, data.class_weights)
 
     maps = predict(
         model,
@@ -139,7 +163,8 @@ def run(
         against_points(map_files, checked.points),
     ]
     layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
-    return _report(out, data, checked, masked, [a for a in assessments if a.matrix.sum()], layers, (*maps, model))
+    assessments = [assessment for assessment in assessments if assessment.matrix.sum()]
+    return _report(out, data, checked, masked, trained, assessments, layers, maps)
 
 
 def _take_folder(out: Path, *, overwrite: bool) -> None:
@@ -159,9 +184,10 @@ def _report(
     data: PointDataModule,
     checked: CheckReport,
     masked: MaskReport,
+    trained: TrainReport,
     assessments: list[Assessment],
     layers: dict[str, Path],
-    files: tuple[Path, ...],
+    maps: tuple[Path, ...],
 ) -> RunReport:
     """Draw and write what a reader wants to see."""
     first = data.rasters[0]
@@ -179,11 +205,11 @@ def _report(
         "points": f"{len(checked.points.used('train'))} for training, {len(checked.points.used('test'))} held out",
         "labelled by points": f"{sum(masked.pixels) / masked.total:.1%} of the pixels",
     }
-    tables = {"Points": str(checked), "Pseudo-mask": str(masked)}
+    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained)}
     page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
     scores = out / "scores.json"
-    written = (page, *files, scores, *checked.files, *masked.files, *pictures.values())
-    report = RunReport(written, checked, masked, tuple(assessments))
+    written = (page, *maps, *trained.files, scores, *checked.files, *masked.files, *pictures.values())
+    report = RunReport(written, checked, masked, trained, tuple(assessments))
     write_json(scores, report.figures())
     return report
 

@@ -128,6 +128,26 @@ def test_the_page_holds_scores_and_pictures(made):
     assert page.count("data:image/png;base64,") >= 3
 
 
+def test_loss_and_weights_of_classes_are_reported(scene, clicks, tmp_path):
+    out = tmp_path / "result"
+    report = run(
+        raster=[str(scene.image)],
+        source=PointSource(clicks, "cover"),
+        split=Split(),
+        spreading=Spreading(),
+        out=out,
+        steps=2,
+        loss={"cross-entropy": 1, "dice": 0.5},
+        class_weights="inverse",
+    )
+    assert out / "class_weights.json" in report.files
+    figures = json.loads((out / "scores.json").read_text())["training"]
+    assert figures["loss"] == "cross-entropy + 0.5 × dice"
+    assert figures["class_weights"] == json.loads((out / "class_weights.json").read_text())
+    assert "class weights: inverse, by click" in str(report)
+    assert "class weights: inverse, by click" in (out / "report.html").read_text()
+
+
 def test_a_second_run_into_the_folder_is_refused(made, scene, clicks):
     out, _ = made
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}

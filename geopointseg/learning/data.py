@@ -26,6 +26,7 @@ from geopointseg.grid import Window
 from geopointseg.labels.burn import stations
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.pseudomask import mask_paths
+from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, weigh_classes
 from geopointseg.raster import Raster, open_raster, open_rasters, read, read_labels
 
 __all__ = [
@@ -152,7 +153,11 @@ class Labels(Imagery):
             GeoPointSegError: one is missing, unreadable, or on another grid.
         """
         super().__init__(rasters)
-        self.pairs = [tuple(_on_grid(raster, path) for path in mask_paths(folder, raster)) for raster in rasters]
+        paths = [mask_paths(folder, raster) for raster in rasters]
+        self.pairs = [
+            (_on_grid(raster, mask), _on_grid(raster, weights))
+            for raster, (mask, weights) in zip(rasters, paths, strict=True)
+        ]
 
     def __getitem__(self, query: GeoSlice) -> Sample:
         """Read the window that the query names."""
@@ -271,6 +276,9 @@ class PointDataModule(GeoDataModule):
         nodata: float | None = None,
         seed: int = 0,
         num_workers: int = 0,
+        class_weights: Rule = "none",
+        class_weights_by: By = "click",
+        class_weights_beta: float = 0.999,
     ) -> None:
         """Open everything and check that it fits together.
 
@@ -285,9 +293,13 @@ class PointDataModule(GeoDataModule):
             nodata: No-data value of rasters that declare none.
             seed: Of the draw of chips.
             num_workers: Processes that read chips; 0 reads in the main process.
+            class_weights: How much each class weighs in the loss: a rule of how often the pseudo-masks hold it.
+            class_weights_by: Count clicks, each by its weight, or labelled pixels.
+            class_weights_beta: Of the effective number of labels.
 
         Raises:
-            GeoPointSegError: chip size, a missing pseudo-mask, or one on another grid than its raster.
+            GeoPointSegError: chip size, a missing pseudo-mask, one on another grid than its raster, or, where classes
+                are to be weighed, one without labels or with ids that are no class.
         """
         check_plan(chip=chip, steps=steps)
         super().__init__(Imagery, batch_size, num_workers=num_workers)
@@ -303,12 +315,20 @@ class PointDataModule(GeoDataModule):
             keepdim=True,
         )
         self.labels = Labels(self.rasters, Path(masks))
+        self.class_weights: ClassWeights | None = None
+        if class_weights != "none":
+            names = self.points.classes.names
+            amounts = label_amounts(self.labels.pairs, len(names), class_weights_by)
+            self.class_weights = weigh_classes(
+                amounts, names, class_weights, by=class_weights_by, beta=class_weights_beta
+            )
 
     @property
     def card(self) -> dict[str, Any]:
         """What a model must know about its input and output, as plain values that travel in the checkpoint."""
         first = self.rasters[0]
-        return {
+        weighed = {} if self.class_weights is None else {"class_weights": self.class_weights.figures()}
+        return weighed | {
             "bands": list(first.bands),
             "band_names": list(first.names),
             "mean": list(self.statistics.mean),

@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,44 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing
+from geopointseg.files import replacing, write_json
+from geopointseg.learning.class_weights import ClassWeights
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.infer import Precision, precision
+from geopointseg.learning.objective import Term
 from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
-__all__ = ["fit", "train", "trainer_options"]
+__all__ = ["TrainReport", "fit", "train", "trainer_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a training made small, and the files it wrote."""
+
+    out: Path
+    terms: tuple[Term, ...]
+    """Of the loss."""
+    class_weights: ClassWeights | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model, and the weights of the classes where they were weighed."""
+        return (self.out / "model.ckpt", *([self.out / "class_weights.json"] if self.class_weights else []))
+
+    def figures(self) -> dict[str, Any]:
+        """All figures as plain values, for JSON."""
+        return {
+            "loss": " + ".join(map(str, self.terms)),
+            "class_weights": self.class_weights.figures() if self.class_weights else None,
+        }
+
+    def __str__(self) -> str:
+        """The account for people."""
+        return f"loss: {self.figures()['loss']}\n{self.class_weights or 'class weights: none'}"
 
 
 def trainer_options(
@@ -61,6 +90,8 @@ def fit(
 ) -> Path:
     """Train, learn from the rasters how common the classes are, and save the last weights as `model.ckpt`.
 
+    Where the data weigh the classes, their weights are written beside it as `class_weights.json`.
+
     Raises:
         GeoPointSegError: the checkpoint exists and `overwrite` is false.
         KeyboardInterrupt: the user stopped it; no checkpoint is written.
@@ -78,17 +109,21 @@ def fit(
         task.eval()
         task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
+    if data.class_weights:
+        write_json(out / "class_weights.json", data.class_weights.figures())
+    else:  # those of an earlier training would belong to another checkpoint
+        (out / "class_weights.json").unlink(missing_ok=True)
     return out / "model.ckpt"
 
 
-def train(arguments: list[str]) -> Path:
+def train(arguments: list[str]) -> TrainReport:
     """Train from a YAML file: its keys are the arguments of PointDataModule, PointSegmentationTask and Trainer.
 
     Args:
         arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
 
     Returns:
-        The checkpoint.
+        The checkpoint, and the account of its loss.
     """
     defaults = trainer_options(Path(), steps=1)
     with warnings.catch_warnings():
@@ -110,7 +145,8 @@ def train(arguments: list[str]) -> Path:
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
     trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
-    return fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+    fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+    return TrainReport(out, parsed.model.terms, parsed.datamodule.class_weights)
 
 
 class _CommandLine(LightningCLI):

@@ -14,6 +14,7 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.losses import masked_cross_entropy
+from geopointseg.learning.objective import Loss, read_loss, weighted_sum
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
     from torchgeo.trainers import SemanticSegmentationTask
@@ -34,6 +35,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
     band_mean: Tensor
     band_std: Tensor
     log_priors: Tensor
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         weight_decay: float = 1e-2,
         steps: int = 600,
         minutes: float | None = None,
+        loss: Loss = "cross-entropy",
     ) -> None:
         """Build model, loss and metrics.
 
@@ -57,6 +60,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
             weight_decay: Of AdamW.
             steps: Steps after which the learning rate reaches zero.
             minutes: Time after which it does, if that comes first.
+            loss: What is made small: a loss by its name, or several with their shares and options, as docs/losses.md
+                lists them.
         """
         super().__init__(
             model=model,
@@ -88,7 +93,12 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.to(memory_format=torch.channels_last)
 
     def configure_losses(self) -> None:
-        """Build nothing: the loss is a function."""
+        """Read what the loss is made of, and how much the classes weigh, which the data have told."""
+        card = self.hparams["card"]
+        self.terms = read_loss(self.hparams["loss"])
+        rows = card["class_weights"]["classes"] if "class_weights" in card else None
+        weights = None if rows is None else torch.tensor([row["weight"] for row in rows])
+        self.register_buffer("class_weights", weights, persistent=False)  # the card has them already
 
     def configure_metrics(self) -> None:
         """Start the one confusion matrix that all scores come from."""
@@ -119,7 +129,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """The masked loss of a batch; nothing is scored on pseudo-labels."""
-        loss = masked_cross_entropy(self(batch["image"]), batch["mask"], batch["weight"])
+        loss = weighted_sum(self.terms, self(batch["image"]), batch["mask"], batch["weight"], self.class_weights)
         self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
         return loss
 
@@ -131,7 +141,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.confusion[:] = 0
 
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count hits and misses on the held-out points, and their loss."""
+        """Count hits and misses on the held-out points, and their cross-entropy, whatever the loss of the training."""
         logits = self(batch["image"])
         self.log("val_loss", masked_cross_entropy(logits, batch["mask"]), batch_size=len(batch["image"]))
         predicted = logits.max(dim=1).indices  # argmax over a strided dimension is many times slower on CPUs

@@ -68,7 +68,7 @@ def draw_curves(path: Path, log: Path) -> Path:
     left, right = figure.subplots(1, 2)
     loss = frame.dropna(subset=["train_loss"])
     left.plot(loss["step"], loss["train_loss"], color="#4c72b0", lw=1)
-    left.set(title="training loss", xlabel="step", ylabel="masked cross-entropy", ylim=(0, None))
+    left.set(title="training loss", xlabel="step", ylabel="loss on labelled pixels", ylim=(0, None))
     for column, name, color in (("val_miou", "mean IoU", "#c44e52"), ("val_oa", "overall accuracy", "#55a868")):
         if column in frame:
             one = frame.dropna(subset=[column])

@@ -1,5 +1,6 @@
 """`geopointseg train` makes a checkpoint and a log from a YAML file, ends in time, and replaces nothing unasked."""
 
+import json
 import logging
 import signal
 import time
@@ -14,6 +15,7 @@ import yaml
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.fit import fit, precision, trainer_options
+from geopointseg.learning.losses import LOSSES
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.predict import load_model
 
@@ -72,6 +74,39 @@ def test_train_writes_a_checkpoint_and_a_log(config, tmp_path, capsys, monkeypat
     assert {"step", "train_loss", "val_loss", "val_oa", "val_miou"} <= set(log.columns)
     assert torch.load(made / "model.ckpt", weights_only=True)["global_step"] == 12
     assert load_model(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
+
+
+@pytest.mark.slow
+def test_every_loss_and_weights_of_classes_from_yaml(config, tmp_path, capsys):
+    keys = yaml.safe_load(config.read_text())
+    keys["data"] |= {"steps": 2, "class_weights": "sqrt-inverse", "class_weights_by": "pixel"}
+    keys["model"]["loss"] = dict.fromkeys(LOSSES, 0.5) | {"focal": {"share": 1, "gamma": 3, "weighted": False}}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config)]) == 0
+    out, made = capsys.readouterr().out, tmp_path / "result"
+    assert "focal (gamma 3.0, unweighted)" in out
+    assert "class weights: sqrt-inverse, by pixel" in out
+    assert f"wrote\n  {made / 'model.ckpt'}\n  {made / 'class_weights.json'}\n" in out
+    checkpoint = torch.load(made / "model.ckpt", weights_only=True)
+    assert (
+        json.loads((made / "class_weights.json").read_text()) == checkpoint["hyper_parameters"]["card"]["class_weights"]
+    )
+    assert checkpoint["hyper_parameters"]["loss"]["dice"] == 0.5
+    assert pd.read_csv(made / "log" / "metrics.csv")["train_loss"].dropna().between(0.1, 100).all()
+    assert load_model(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
+
+    again = ["train", "--config", str(config), "--overwrite", "true", "--data.class_weights", "none"]
+    assert main([*again, "--model.loss", "{dice: 1, cross-entropy: 2}"]) == 0
+    assert capsys.readouterr().out.startswith("loss: dice + 2 × cross-entropy\nclass weights: none\nwrote")
+    assert not (made / "class_weights.json").exists()  # it would tell of another checkpoint
+
+
+def test_a_loss_that_is_none_is_refused_in_one_line(config, capsys):
+    assert main(["train", "--config", str(config), "--model.loss", "{dise: 1}"]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "expected a loss (cross-entropy, " in err
+    assert "got dise" in err
 
 
 @pytest.mark.slow
