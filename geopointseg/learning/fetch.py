@@ -60,7 +60,7 @@ def _named(name: str, in_channels: int) -> Path:
     for known in (torchgeo.models.get_weight, torchvision.models.get_weight):
         try:
             weights = known(name)
-        except ValueError:
+        except (ValueError, KeyError):  # torchvision lets both out
             continue
         bands = weights.meta.get("in_chans", in_channels)
         if bands != in_channels:

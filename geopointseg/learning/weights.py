@@ -63,9 +63,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str, *, in_cha
         GeoPointSegError: weights of another architecture, or for another number of bands; nothing is copied.
     """
     encoder = getattr(network, "encoder", getattr(network, "backbone", None))
+    parts = [network, encoder, getattr(encoder, "model", None)]  # the last is timm's model within SMP's encoder
     matches = []
-    for part in (network, encoder, getattr(encoder, "model", None)):  # the last is timm's model within SMP's encoder
-        for prefix in PREFIXES if part is not None else ():
+    for part in (part for part in parts if part is not None):
+        for prefix in PREFIXES:
             held = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             match = _match(part.state_dict(), held, in_channels, num_classes)
             match.partial = part is not network and len(held) < len(state)
