@@ -27,6 +27,7 @@ BUDGETS = (10, 20, 30, 40, 50)  # clicks per 512 x 512 pixels
 LSSQPS = 2621  # pixels of a superpixel, where there are 100 in 512 x 512
 LIMITS = (100, 200, 400)  # coarsest scales of the rule that asks for no more than agreement
 DISC = 5  # pixels of radius
+RIVALS = {"fixed scales": ("superpixels, scale", "majority, scale"), "agreement alone": ("undisputed",)}
 Counts = NDArray[np.int64]
 
 
@@ -177,13 +178,16 @@ def shares(counts: Counts) -> tuple[float, float]:
     return labelled / known, right / max(1, labelled)
 
 
-def margin(found: dict[str, Counts]) -> float:
-    """Correctness of `reach` above that of the better fixed-scale rule at the share it labels."""
+def margin(found: dict[str, Counts], *rules: str) -> float:
+    """Correctness of `reach` above that of the best of some rules at the share it labels, between their scales.
+
+    A rule that labels less at every scale is no rival.
+    """
     labelled, correct = shares(found["reach"])
     rivals = []
-    for rule in ("superpixels", "majority"):
-        curve = sorted(shares(counts) for name, counts in found.items() if name.startswith(f"{rule}, scale"))
-        rivals.append(float(np.interp(labelled, *np.array(curve).T)))
+    for rule in rules:
+        curve = sorted(shares(counts) for name, counts in found.items() if name.startswith(rule))
+        rivals.append(float(np.interp(labelled, *np.array(curve).T, right=0)))
     return correct - max(rivals)
 
 
@@ -205,7 +209,8 @@ def main() -> None:
                 rows.append((str(budget), way, spread([p[0] for p in pairs]), spread([p[1] for p in pairs]), *each))
             for i, what in enumerate(("labelled", "correct")):
                 figures[f"{place}, {budget} clicks, {what}"] = statistics.mean(shares(r["reach"])[i] for r in results)
-            figures[f"{place}, {budget} clicks, above fixed scales"] = statistics.mean(map(margin, results))
+            for name, rules in RIVALS.items():
+                figures[f"{place}, {budget} clicks, above {name}"] = statistics.mean(margin(r, *rules) for r in results)
             margins.append(figures[f"{place}, {budget} clicks, above fixed scales"])
         pixels = sum(int((scene.truth != UNLABELLED).sum()) for scene in scenes)
         texts.append(

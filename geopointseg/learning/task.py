@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
-from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.losses import masked_cross_entropy
+from geopointseg.learning.models import Model, build_model, default_backbone
 from geopointseg.learning.objective import Loss, read_loss, weighted_sum
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
@@ -23,7 +23,7 @@ else:
 
 __all__ = ["PointSegmentationTask"]
 
-Model = Literal["unet", "deeplabv3+", "fcn", "upernet", "segformer", "dpt"]
+AUXILIARY = 0.5  # weight of an auxiliary head's loss: torchvision, references/segmentation/train.py
 
 
 class PointSegmentationTask(SemanticSegmentationTask):
@@ -41,7 +41,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self,
         card: dict[str, Any],
         model: Model = "unet",
-        backbone: str = "resnet18",
+        backbone: str | None = None,
         weights: str | bool | None = None,
         lr: float = 1e-3,
         weight_decay: float = 1e-2,
@@ -53,9 +53,11 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
         Args:
             card: What the data module says of its rasters and classes.
-            model: A model of TorchGeo's task: unet, deeplabv3+, fcn, upernet, segformer, dpt.
-            backbone: Its encoder, by SMP's or timm's name.
-            weights: True for ImageNet weights, a TorchGeo weight name or a local file, None for a random start.
+            model: The network; see docs/models.md.
+            backbone: Encoder of unet, linknet, deeplabv3+, upernet, segformer and dpt, by SMP's name, or by timm's
+                behind 'tu-'; by default resnet18, and tu-vit_tiny_patch16_224 for dpt.
+            weights: 'imagenet' (or true), a TorchGeo weight name, a local file or a Hugging Face repository as
+                hf://org/name to start from; 'none' (or null) for a random start.
             lr: Highest learning rate of AdamW.
             weight_decay: Of AdamW.
             steps: Steps after which the learning rate reaches zero.
@@ -63,9 +65,10 @@ class PointSegmentationTask(SemanticSegmentationTask):
             loss: What is made small: a loss by its name, or several with their shares and options, as docs/losses.md
                 lists them.
         """
+        self.weights = weights
         super().__init__(
-            model=model,
-            backbone=backbone,
+            model=model,  # type: ignore[arg-type]  # TorchGeo knows fewer, and builds none of them
+            backbone=backbone,  # type: ignore[arg-type]
             weights=weights,
             in_channels=len(card["bands"]),
             num_classes=len(card["classes"]),
@@ -76,16 +79,12 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     def configure_models(self) -> None:
         """Build the model and the buffers that normalise its input."""
-        card = self.hparams["card"]  # LightningCLI records our arguments alone, and TorchGeo looks for its own
-        own = {"in_channels": len(card["bands"]), "num_classes": len(card["classes"]), "num_filters": 3}
-        self.hparams.update(own | {"freeze_backbone": False, "freeze_decoder": False})
-        try:
-            super().configure_models()
-        except KeyError as error:
-            raise GeoPointSegError(
-                f"expected a backbone that segmentation-models-pytorch knows, got {self.hparams['backbone']!r}: "
-                "try resnet18, resnet34 or efficientnet-b0"
-            ) from error
+        card = self.hparams["card"]
+        own = {"in_channels": len(card["bands"]), "num_classes": len(card["classes"])}
+        name, backbone = self.hparams["model"], self.hparams["backbone"]
+        self.model = build_model(name, **own, weights=self.weights, backbone=backbone)
+        self.hparams.update(own | {"backbone": backbone or default_backbone(name)})  # should the default change one day
+        self.hparams.pop("weights", None)  # they are in the checkpoint: who loads it need not have them
         for name in ("mean", "std"):
             values = torch.tensor(card[name], dtype=torch.float32)
             self.register_buffer(f"band_{name}", values[None, :, None, None])
@@ -114,9 +113,14 @@ class PointSegmentationTask(SemanticSegmentationTask):
         Returns:
             (batch, classes, height, width) logits.
         """
-        x = torch.nan_to_num((x - self.band_mean) / self.band_std)  # a missing pixel looks like the mean
-        logits: Tensor = self.model(x.contiguous(memory_format=torch.channels_last))
+        logits = self._all_logits(x)[0]
         return logits if self.training else logits + self.log_priors
+
+    def _all_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Logits without priors; in training, those of an auxiliary head too, if the model has one."""
+        x = torch.nan_to_num((x - self.band_mean) / self.band_std)  # a missing pixel looks like the mean
+        found = self.model(x.contiguous(memory_format=torch.channels_last))
+        return found if isinstance(found, tuple) else (found,)
 
     def set_priors(self, shares: ArrayLike) -> None:
         """Take the classes to be as common as `shares` (classes,) say, instead of equally common, in prediction."""
@@ -129,7 +133,9 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """The masked loss of a batch; nothing is scored on pseudo-labels."""
-        loss = weighted_sum(self.terms, self(batch["image"]), batch["mask"], batch["weight"], self.class_weights)
+        loss = torch.zeros((), device=self.device)
+        for share, logits in zip((1, AUXILIARY), self._all_logits(batch["image"]), strict=False):
+            loss = loss + share * weighted_sum(self.terms, logits, batch["mask"], batch["weight"], self.class_weights)
         self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
         return loss
 

@@ -117,6 +117,32 @@ def test_an_option_overrides_the_file(config, tmp_path):
 
 
 @pytest.mark.slow
+def test_another_model_and_its_weights_are_a_choice_of_the_command_line(config, tmp_path):
+    choice = ["--model.model", "resnet18_transposed", "--model.backbone", "null", "--data.steps", "2"]
+    assert main(["train", "--config", str(config), *choice]) == 0
+    first = tmp_path / "result" / "model.ckpt"
+    again = [*choice, "--model.weights", str(first), "--model.lr", "0", "--out", str(tmp_path / "again")]
+    assert main(["train", "--config", str(config), *again]) == 0
+    first.rename(tmp_path / "elsewhere.ckpt")
+    second = load_model(tmp_path / "again" / "model.ckpt")  # does not look for the weights it started from
+    one, other = (task.model.last.weight for task in (load_model(tmp_path / "elsewhere.ckpt"), second))
+    assert torch.equal(one, other)
+
+
+def test_weights_that_cannot_be_fetched_are_said_in_one_line(config, capsys, monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("geopointseg.learning.fetch.try_to_load_from_cache", lambda *_, **__: None)
+    assert main(["train", "--config", str(config), "--model.weights", "imagenet"]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "fetch that file elsewhere and put it at" in err
+
+
+@pytest.mark.slow
 def test_an_existing_checkpoint_is_kept_without_overwrite(config, tmp_path, capsys):
     old = tmp_path / "result" / "model.ckpt"
     old.parent.mkdir()
