@@ -13,7 +13,7 @@ from shapely.geometry import LineString, Point, box
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels import pseudomask
+from geopointseg.labels import painter, sheet
 from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks
 from geopointseg.labels.spread import spread
@@ -45,9 +45,9 @@ def small_tiles(monkeypatch):
         cut.append(image)
         return superpixels(image, **options)
 
-    monkeypatch.setattr(pseudomask, "TILE", 16)
-    monkeypatch.setattr(pseudomask, "HALO", 4)
-    monkeypatch.setattr(pseudomask, "superpixels", counting)
+    monkeypatch.setattr(sheet, "TILE", 16)
+    monkeypatch.setattr(sheet, "HALO", 4)
+    monkeypatch.setattr(painter, "superpixels", counting)
     return cut
 
 
@@ -201,7 +201,7 @@ def test_an_interrupted_mask_leaves_nothing(raster_file, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pseudomask, "superpixels", interrupt)
+    monkeypatch.setattr(painter, "superpixels", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -303,8 +303,8 @@ def test_windows_change_nothing_away_from_their_edges(raster_file, tmp_path, mon
     ids = (fields[clicks[:, 0], clicks[:, 1]] // 50) % 3
     path, points = raster_file(fields, dtype="uint8"), layer(*np.c_[clicks, ids])
     _, whole, _ = written(path, points, tmp_path / "whole", spreading=Spreading())
-    monkeypatch.setattr(pseudomask, "TILE", tile)
-    monkeypatch.setattr(pseudomask, "HALO", 48)
+    monkeypatch.setattr(sheet, "TILE", tile)
+    monkeypatch.setattr(sheet, "HALO", 48)
     _, tiled, _ = written(path, points, tmp_path / "tiled", spreading=Spreading())
     assert (whole == tiled).mean() > 0.99
 
@@ -385,14 +385,14 @@ def test_an_interrupted_run_by_reach_leaves_nothing(raster_file, tmp_path, monke
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pseudomask, "paint", interrupt)
+    monkeypatch.setattr(painter, "paint", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=Spreading())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_raster_without_data_in_its_middle_is_cut_too(raster_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(pseudomask, "SAMPLE", 8)
+    monkeypatch.setattr(painter, "SAMPLE", 8)
     array = STRIPES.copy()
     array[:, 14:34] = 0
     points = layer((2, 3, 0), (2, 40, 1))
