@@ -35,6 +35,10 @@ class MaskReport:
     """Points lost because another class disputes what they would label."""
     reach: tuple[dict[str, Any], ...] = ()
     """How far every class reaches, where that was found out."""
+    superpixels: int = 0
+    """Superpixels of the windows that hold points, where such of one size are cut."""
+    superpixel_area: float = 0.0
+    """Their mean area in pixels."""
 
     def figures(self) -> dict[str, Any]:
         """The counts as plain values, for JSON."""
@@ -44,6 +48,8 @@ class MaskReport:
             "points_spread": self.spread,
             "points_in_conflict": self.conflicts,
             "reach": list(self.reach),
+            "superpixels": self.superpixels,
+            "superpixel_area": self.superpixel_area,
         }
 
     def __str__(self) -> str:
@@ -51,6 +57,9 @@ class MaskReport:
         rows = [f"{n:>12,} pixels  {name}" for n, name in zip(self.pixels, self.classes.names, strict=True)]
         for i, reach in enumerate(self.reach):
             rows[i] += f"; up to scale {reach['scale']}, by {reach['left_out_clicks']} clicks left out"
+        if self.superpixels:
+            count, area = f"{self.superpixels:>12,} superpixels", f"{self.superpixel_area:.1f} pixels on average"
+            rows.append(f"{count}  of {area}, in the windows that hold points")
         lost = f"; {self.conflicts} lost: another class disputes what they would label" if self.conflicts else ""
         share = f"{self.spread} points label {sum(self.pixels) / self.total:.1%} of the raster{lost}"
         return "\n".join([*rows, share])
@@ -153,4 +162,6 @@ def write_masks(
         spread=all_of.spread,
         conflicts=all_of.conflicts,
         reach=reach.records(points.classes.names) if reach else (),
+        superpixels=round(all_of.superpixels),
+        superpixel_area=round(all_of.cut / max(all_of.superpixels, 1), 1),
     )

@@ -102,8 +102,18 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
         "points_spread": 2,
         "points_in_conflict": 0,
         "reach": [],
+        "superpixels": 3,
+        "superpixel_area": 256.0,
     }
     assert "2 points label" in str(report)
+    assert "3 superpixels  of 256.0 pixels on average, in the windows that hold points" in str(report)
+
+
+@pytest.mark.parametrize("how", ["reach", "single-pixel"])
+def test_where_no_superpixels_of_one_size_are_cut_none_are_told(raster_file, tmp_path, how):
+    report, *_ = written(raster_file(STRIPES), layer((5, 5, 2), (9, 40, 0)), tmp_path, spreading=Spreading(how))
+    assert (report.superpixels, report.superpixel_area) == (0, 0)
+    assert "superpixels" not in str(report)
 
 
 def test_windows_without_points_are_not_cut_and_stay_unlabelled(raster_file, tmp_path, small_tiles):
