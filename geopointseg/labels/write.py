@@ -12,7 +12,7 @@ from rasterio.io import DatasetWriter
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import require_new
+from geopointseg.files import require_new, sidecar
 from geopointseg.labels.burn import Burned
 from geopointseg.labels.outline import find_outlines, write_outlines
 from geopointseg.labels.painter import Labelled, Painter
@@ -45,9 +45,10 @@ def mask_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
     return folder / f"{raster.path.stem}.tif", folder / f"{raster.path.stem}_weights.tif"
 
 
-def region_paths(folder: Path, raster: Raster) -> tuple[Path, Path]:
-    """Where the labelled regions lie: as polygons, and as a raster of their numbers."""
-    return folder / f"{raster.path.stem}_regions.gpkg", folder / f"{raster.path.stem}_regions.tif"
+def region_paths(folder: Path, raster: Raster) -> tuple[Path, Path, Path]:
+    """Where the labelled regions lie: as polygons, and as a raster of their numbers with its style."""
+    polygons = folder / f"{raster.path.stem}_regions.gpkg"
+    return polygons, sidecar(polygons, ".tif"), sidecar(polygons, ".qml")
 
 
 def require_place(folder: Path, raster: Raster, *, overwrite: bool) -> None:
@@ -81,9 +82,9 @@ def write_mask(
     grid, classes = sheet.raster.grid, sheet.classes
     pixels, superpixels, cut = np.zeros(len(classes), np.int64), 0.0, 0
     kept, lost = np.zeros((2, len(sheet.frame)), bool)
-    files, (polygons, numbers) = mask_paths(folder, sheet.raster), region_paths(folder, sheet.raster)
+    files, extra = mask_paths(folder, sheet.raster), region_paths(folder, sheet.raster)
     drawn: list[gpd.GeoDataFrame] = []
-    with _opened(sheet, (*files, numbers) if outlines else files, mode, overwrite=overwrite) as targets:
+    with _opened(sheet, (*files, extra[1]) if outlines else files, mode, overwrite=overwrite) as targets:
         for burned, found in _finished(sheet, paint):
             labels, weights, _, regions, _ = found.painted
             for target, array in zip(targets, (labels, weights, regions), strict=False):
@@ -104,10 +105,10 @@ def write_mask(
         cut=cut,
     )
     if outlines:
-        write_outlines(drawn, polygons, classes, overwrite=overwrite)
-        return (*files, polygons, numbers), counts
-    polygons.unlink(missing_ok=True)  # those of an earlier run would belong to another mask
-    numbers.unlink(missing_ok=True)
+        write_outlines(drawn, extra[0], classes, overwrite=overwrite)
+        return (*files, *extra), counts
+    for path in extra:  # those of an earlier run would belong to another mask
+        path.unlink(missing_ok=True)
     return files, counts
 
 

@@ -323,9 +323,9 @@ def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     points = mixed((spot(5, 5), 2), (spot(9, 40), 0), (cells(2, 20, 3, 3), 1))
     points.frame["source_fid"] = [7, 8, 9]
     report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=Spreading(), outlines=True)
-    assert [file.name for file in report.files[-2:]] == ["image_regions.gpkg", "image_regions.tif"]
-    regions = gpd.read_file(report.files[-2], layer="regions")
-    with rasterio.open(report.files[-1]) as source:
+    assert [file.name for file in report.files[-3:]] == [f"image_regions.{suffix}" for suffix in ("gpkg", "tif", "qml")]
+    regions = gpd.read_file(report.files[-3], layer="regions")
+    with rasterio.open(report.files[-2]) as source:
         numbers = source.read(1)
     np.testing.assert_array_equal(numbers > 0, labels != UNLABELLED)
     for number, name in zip(regions["region"], regions["class_name"], strict=True):
