@@ -6,7 +6,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import LineString, Point, box
 
@@ -303,6 +303,27 @@ def test_every_click_labels_at_least_its_pixel(raster_file, tmp_path):
     np.testing.assert_array_equal(weights > 0, labels != UNLABELLED)
     assert [reach["class"] for reach in report.reach] == list(CLASSES.names)
     assert "up to scale" in str(report)
+
+
+@pytest.mark.parametrize("how", ["reach", "superpixels"])
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10)  # of four masks each
+def test_neither_the_type_of_a_raster_nor_its_bands_order_nor_its_place_matter(raster_file, how, seed):
+    rng = np.random.default_rng(seed)
+    array = np.kron(rng.integers(1, 4, (3, 5, 6)) * 60, np.ones((1, 6, 6), int)) + rng.integers(0, 9, (3, 30, 36))
+    array[:, 10:14, :9] = 0
+    clicks = layer(*np.unique(np.c_[rng.integers(0, 30, 20), rng.integers(0, 36, 20), rng.integers(0, 3, 20)], axis=0))
+    elsewhere = Points(clicks.frame.set_geometry(clicks.frame.translate(7_000, -90)), CLASSES, NOTHING_HELD_OUT)
+
+    def masked(pixels, dtype, points=clicks, **where):
+        path = raster_file(pixels, dtype=dtype, nodata=0, **where)
+        return written(path, points, path.parent / "masks", spreading=Spreading(how))[1]
+
+    expected = masked(array, "uint8")
+    assert (expected[10:14, :9] == UNLABELLED).all()
+    np.testing.assert_array_equal(masked(array * 257, "uint16"), expected)
+    np.testing.assert_array_equal(masked(array[[2, 0, 1]], "uint8"), expected)
+    np.testing.assert_array_equal(masked(array, "uint8", elsewhere, origin=(407_000, 5_799_910)), expected)
 
 
 @pytest.mark.parametrize("tile", [16, 64])
