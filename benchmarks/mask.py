@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from geopointseg.labels.points import load_points
 from geopointseg.labels.propagate import superpixels_at
-from geopointseg.labels.pseudomask import HALO, TILE, Spreading, mask
+from geopointseg.labels.pseudomask import Spreading, mask
+from geopointseg.labels.sheet import HALO, TILE
 from geopointseg.labels.superpixels import scaled
 from geopointseg.raster import open_rasters, read
 for _ in superpixels_at(np.random.default_rng(0).random((3, 64, 64), np.float32)):

@@ -5,10 +5,12 @@ module of the chosen command is imported, so that `geopointseg mask --help` does
 """
 
 import inspect
+import signal
 import sys
 import typing
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -70,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 done, 2 the input is wrong (one line says how), 130 interrupted.
+
+    Raises:
+        SystemExit: 143, ended from outside (SIGTERM).
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -85,7 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in COMMANDS:
             raise GeoPointSegError(f"expected a command ({', '.join(COMMANDS)}), got {name}")
         target, _, following = COMMANDS[name]
-        result = _call(_function(target), f"geopointseg {name}", rest)
+        with _ending_cleanly():
+            result = _call(_function(target), f"geopointseg {name}", rest)
         _print_result(result, following)
     except GeoPointSegError as error:
         if debug:
@@ -96,6 +102,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("geopointseg: interrupted; nothing half-written is left", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _ending_cleanly() -> Iterator[None]:
+    """Let SIGTERM (`kill`, a batch system's time limit) leave by way of every `with`, so that nothing half-written stays."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)  # what a shell reports for a process that a signal ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _overview() -> str:

@@ -7,7 +7,7 @@ from itertools import count, islice
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["FAMILIAR", "PALETTE", "distinct_colors", "familiar_color", "parse_color"]
+__all__ = ["FAMILIAR", "PALETTE", "distinct_colors", "endless_palette", "familiar_color", "parse_color"]
 
 # One colour and the names it stands for, whatever their case, hyphens and plural. Names that stand together in a
 # common legend (CORINE, ESA WorldCover, Dynamic World, LandCover.ai, ISPRS Potsdam) have colours apart.
@@ -87,7 +87,7 @@ def distinct_colors(names: Iterable[str], given: Mapping[str, str] | None = None
         if not colors[i] and usual and all(_distance(usual, other) >= NEAR for other in taken):
             colors[i] = usual
             taken.append(usual)
-    palette, apart = _endless_palette(), APART
+    palette, apart = endless_palette(), APART
     for i, color in enumerate(colors):
         while not colors[i]:
             free = (c for c in islice(palette, 32) if all(_distance(c, other) >= apart for other in taken))
@@ -101,6 +101,14 @@ def distinct_colors(names: Iterable[str], given: Mapping[str, str] | None = None
 def familiar_color(name: str) -> str | None:
     """The usual colour of a class name, whatever its case, hyphens and plural; None where it is not a familiar one."""
     return _BY_WORDS.get(_words(name))
+
+
+def endless_palette() -> Iterator[str]:
+    """The palette, then hues a golden angle apart."""
+    yield from PALETTE
+    for i in count():
+        red, green, blue = colorsys.hsv_to_rgb((i * 0.381966) % 1, 0.45 + 0.4 * (i % 2), 0.95 - 0.2 * (i % 3))
+        yield f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -117,14 +125,6 @@ def _distance(one: str, other: str) -> float:
     red, green, blue = (int(one[i : i + 2], 16) - int(other[i : i + 2], 16) for i in (1, 3, 5))
     warm = (int(one[1:3], 16) + int(other[1:3], 16)) / 512
     return float(((2 + warm) * red**2 + 4 * green**2 + (3 - warm) * blue**2) ** 0.5)
-
-
-def _endless_palette() -> Iterator[str]:
-    """The palette, then hues a golden angle apart."""
-    yield from PALETTE
-    for i in count():
-        red, green, blue = colorsys.hsv_to_rgb((i * 0.381966) % 1, 0.45 + 0.4 * (i % 2), 0.95 - 0.2 * (i % 3))
-        yield f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
 
 
 def parse_color(text: str, name: str, source: str) -> str:

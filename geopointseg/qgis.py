@@ -1,14 +1,15 @@
 """What makes QGIS and GDAL show class names and colours: layer styles, map styles, attribute tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pandas as pd
 
 from geopointseg.classes import Classes
+from geopointseg.colors import endless_palette
 
-__all__ = ["Layer", "attribute_table", "layer_styles", "map_style"]
+__all__ = ["Layer", "attribute_table", "layer_styles", "map_style", "regions_style"]
 
 Layer = Literal["points", "scribbles", "areas", "held_out"]
 Look = dict[str, str]
@@ -19,14 +20,31 @@ GREY = "128,128,128"
 
 def map_style(classes: Classes) -> str:
     """A .qml for a class raster: paletted, every class opaque, so that class 0 shows too."""
+    return _paletted((row["id"], row["color"], row["name"]) for row in classes.records())
+
+
+def regions_style(regions: Iterable[int], names: Iterable[str]) -> str:
+    """A .qml for a raster of region numbers: paletted, in colours that say nothing but tell neighbours apart.
+
+    Args:
+        regions: Their numbers.
+        names: What each is labelled, for the legend.
+    """
+    return _paletted(
+        (number, color, f"{number} {name}")
+        for number, name, color in zip(regions, names, endless_palette(), strict=False)
+    )
+
+
+def _paletted(entries: Iterable[tuple[int, str, str]]) -> str:
+    """A .qml for a raster of (value, colour, label)."""
     root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
     renderer = ET.SubElement(
         ET.SubElement(root, "pipe"), "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1"
     )
     palette = ET.SubElement(renderer, "colorPalette")
-    for row in classes.records():
-        value = str(row["id"])
-        ET.SubElement(palette, "paletteEntry", value=value, color=row["color"], label=row["name"], alpha="255")
+    for value, color, label in entries:
+        ET.SubElement(palette, "paletteEntry", value=str(value), color=color, label=label, alpha="255")
     return _document(root, "qgis")
 
 

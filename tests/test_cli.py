@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -291,6 +292,43 @@ def test_an_interrupted_command_ends_with_130(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_call", interrupted)
     assert main(["mask", "a.tif"]) == 130
     assert capsys.readouterr().err == "geopointseg: interrupted; nothing half-written is left\n"
+
+
+KILLED = """
+import os, signal, sys
+from geopointseg.cli import main
+from geopointseg.labels import pseudomask
+
+def find_reach(trials):
+    print(*os.listdir("masks"))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+pseudomask.find_reach = find_reach
+sys.exit(main(["mask", "image.tif", "--points", "good/points.gpkg", "--out", "masks"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_tidies_up_first(image, checked, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        cwd=tmp_path,
+    )
+    assert (run.returncode, run.stderr) == (128 + signal.SIGTERM, "")
+    assert run.stdout.startswith(".cuts-")  # there was something to tidy up
+    assert list((tmp_path / "masks").iterdir()) == []
+
+
+def test_after_a_command_the_signal_means_what_it_did_before(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+    monkeypatch.setattr(cli, "_call", lambda *_: seen.append(signal.getsignal(signal.SIGTERM)) or Path("made.tif"))
+    assert main(["mask", "a.tif"]) == 0
+    assert seen[0] != before
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("place", [0, 3])

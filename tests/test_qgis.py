@@ -16,11 +16,13 @@ from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import Classes
 from geopointseg.grid import Grid, Window
+from geopointseg.labels.outline import write_outlines
 from geopointseg.labels.points import Points, write_points
 from geopointseg.legend.files import read_legend
 from geopointseg.legend.styles import own_style
 from geopointseg.maps.write import write_map
 from geopointseg.qgis import layer_styles
+from geopointseg.raster import creating
 
 PYTHON = "/usr/bin/python3"  # the interpreter that Debian's python3-qgis belongs to
 CLASSES = Classes.of(["bare", "building", "grass", "<water> & 'reeds'", "woodland"])
@@ -264,3 +266,29 @@ def test_a_style_that_qgis_saved_reads_as_our_classes(drawn, layer):
     assert legend.names == CLASSES.names
     assert legend.colors == dict(zip(CLASSES.names, CLASSES.colors, strict=True))
     assert own_style(path, layer, "class_name") == legend.colors
+
+
+STYLES = """
+import sys
+from qgis.core import QgsApplication, QgsRasterLayer, QgsVectorLayer
+
+app = QgsApplication([], False)
+app.initQgis()
+polygons = QgsVectorLayer(sys.argv[1] + "|layername=regions", "polygons", "ogr")
+numbers = QgsRasterLayer(sys.argv[2], "numbers")
+print(polygons.renderer().type(), numbers.renderer().type(), *[int(c.value) for c in numbers.renderer().classes()])
+"""
+
+
+def test_outlines_and_numbers_of_regions_each_open_in_their_own_style(tmp_path):
+    shapes = [box(400_000, 5_799_900, 400_050, 5_800_000), box(400_050, 5_799_900, 400_100, 5_800_000)]
+    columns = {"region": [1, 70_000], "class_name": CLASSES.names[:2], "status": "used"}
+    regions = gpd.GeoDataFrame(columns, geometry=shapes, crs="EPSG:32633")
+    polygons, style = write_outlines([regions], tmp_path / "image_regions.gpkg", CLASSES)
+    grid = Grid(CRS.from_epsg(32633), Affine(50, 0, 400_000, 0, -100, 5_800_000), 1, 2)
+    with creating(style.with_suffix(".tif"), grid, dtype="int32", nodata=0) as target:
+        target.write(np.array([[[1, 70_000]]], np.int32))
+    (tmp_path / "look.py").write_text(STYLES)
+    command = [PYTHON, tmp_path / "look.py", polygons, style.with_suffix(".tif")]
+    run = subprocess.run(command, capture_output=True, text=True, env=HEADLESS, timeout=300)
+    assert run.stdout.split() == ["categorizedSymbol", "paletted", "1", "70000"], run.stderr

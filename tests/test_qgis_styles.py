@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from geopointseg.classes import Classes
-from geopointseg.qgis import attribute_table, layer_styles, map_style
+from geopointseg.qgis import attribute_table, layer_styles, map_style, regions_style
 
 AWKWARD = Classes.of(['<grass> & "herbs"', "Gewässer", "road", "it's"])
 CODES = Classes.of([10, 22531], {10: "building"})
@@ -22,6 +22,16 @@ def test_the_map_style_shows_every_class_opaque(classes):
     entries = [(int(e.get("value")), e.get("label"), e.get("color"), e.get("alpha")) for e in root.iter("paletteEntry")]
     assert entries == [(r["id"], r["name"], r["color"], "255") for r in classes.records()]
     assert entries[0][0] == 0
+
+
+def test_regions_have_a_colour_each():
+    entries = list(ET.fromstring(regions_style([1, 70_000, 70_001], ["road", "road", "<lake>"])).iter("paletteEntry"))
+    assert [(e.get("value"), e.get("label")) for e in entries] == [
+        ("1", "1 road"),
+        ("70000", "70000 road"),
+        ("70001", "70001 <lake>"),
+    ]
+    assert len({e.get("color") for e in entries}) == 3
 
 
 def options(element):

@@ -18,7 +18,7 @@ from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.labels.graph import NO_CLASS, apart, each, find, jit, numbered, order
 from geopointseg.raster import valid
 
-__all__ = ["adaptive", "merge", "merge_small"]
+__all__ = ["adaptive", "least_area", "merge", "merge_small"]
 
 TILE = 128  # pixels along a side: its edges and regions fit into the second cache
 
@@ -88,6 +88,11 @@ def merge(
     order(keys, edges)
     merge_small(edges, width, minimum, parent, size, classes)
     return numbered(parent, inside.ravel())[0].reshape(height, width)
+
+
+def least_area(scale: float) -> int:
+    """The smallest area in pixels that goes with a scale: half as many, and at least one."""
+    return max(1, int(scale / 2))
 
 
 @jit

@@ -121,5 +121,6 @@ def seed_map(
 ) -> NDArray[np.uint8]:
     """Points as a (height, width) uint8 map of class ids, 255 where there is none; of two on a pixel the first counts."""
     seeds = np.full(shape, NO_CLASS, np.uint8)
-    seeds[rows[::-1], cols[::-1]] = class_ids[::-1]
+    pixel, first = np.unique(rows * shape[1] + cols, return_index=True)
+    seeds.flat[pixel] = class_ids[first]
     return seeds

@@ -12,21 +12,12 @@ balance of areas can be part of the value. And seeds keep regions of different c
 import numpy as np
 from numpy.typing import NDArray
 
+from geopointseg.labels.adjacency import adjacency, contracted
 from geopointseg.labels.edges import Affinity, affinity_edges, border_strength, colour_edges
 from geopointseg.labels.graph import STEPS, apart, jit
 from geopointseg.labels.hierarchy import Hierarchy
-from geopointseg.labels.regions import (
-    EVEN,
-    adjacency,
-    best_neighbours,
-    contracted,
-    imbalance,
-    leaf_regions,
-    mapped,
-    merged_regions,
-    trees,
-    unite,
-)
+from geopointseg.labels.regions import EVEN, best_neighbours, imbalance, leaf_regions, merged_regions
+from geopointseg.labels.unite import mapped, trees, unite
 from geopointseg.raster import valid
 
 __all__ = ["hers"]

@@ -12,11 +12,11 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from geopointseg.classes import Classes
-from geopointseg.files import replacing
+from geopointseg.files import replacing, sidecar
 from geopointseg.grid import Grid, Window
 from geopointseg.labels.points import EPOCH, written_at
 from geopointseg.labels.propagate import Painted
-from geopointseg.qgis import layer_styles
+from geopointseg.qgis import layer_styles, regions_style
 
 __all__ = ["find_outlines", "write_outlines"]
 
@@ -62,8 +62,14 @@ def find_outlines(
     return polygons.dissolve("at").join(table).reset_index(drop=True)
 
 
-def write_outlines(parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Classes, *, overwrite: bool = False) -> Path:
-    """Write the regions of all windows as a GeoPackage, in the colours of their classes."""
+def write_outlines(
+    parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Classes, *, overwrite: bool = False
+) -> tuple[Path, Path]:
+    """Write the regions of all windows as a GeoPackage, in the colours of their classes.
+
+    Returns:
+        The GeoPackage, and beside it a QGIS style for the raster of their numbers, which has the same name.
+    """
     frame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
     styles = layer_styles(classes, ("areas",))
     styles["f_table_name"] = "regions"
@@ -71,4 +77,7 @@ def write_outlines(parts: Sequence[gpd.GeoDataFrame], path: Path, classes: Class
     with replacing(path, overwrite=overwrite) as partial, written_at(EPOCH):
         pyogrio.write_dataframe(frame, partial, layer="regions", **options)
         pyogrio.write_dataframe(styles, partial, layer="layer_styles")
-    return path
+    style = sidecar(path, ".qml")  # QGIS takes the GeoPackage's own style for the polygons
+    with replacing(style, overwrite=overwrite) as partial:
+        partial.write_text(regions_style(frame["region"], frame["class_name"]), encoding="utf-8")
+    return path, style

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.grid import Window
-from geopointseg.labels.adaptive import merge
+from geopointseg.labels.adaptive import least_area, merge
 from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.raster import valid
 
@@ -153,7 +153,7 @@ def superpixels_at(
     """The image's regions, (height, width) int32 with 0 where there is no data, at one scale after the other."""
     weights, inside = edge_weights(image, affinity=affinity, threads=threads), valid(image)
     for scale in scales:
-        yield merge(weights, inside, scale=scale / 255, minimum=max(1, scale // 2), threads=threads)
+        yield merge(weights, inside, scale=scale / 255, minimum=least_area(scale), threads=threads)
 
 
 def hold(labels: Iterable[NDArray[np.int32]], clicks: Clicks) -> Cut:

@@ -12,7 +12,7 @@ from skimage.segmentation import felzenszwalb, watershed
 from skimage.segmentation import slic as skimage_slic
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.labels.adaptive import merge
+from geopointseg.labels.adaptive import least_area, merge
 from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.labels.hers import hers
 from geopointseg.labels.slic import slic
@@ -104,7 +104,7 @@ def superpixels(
     if method == "adaptive":
         scale = fitted_scale(image, size, affinity) if scale is None else scale
         weights = edge_weights(image, affinity=affinity, threads=threads)
-        return merge(weights, inside, scale=scale / 255, minimum=_minimum(scale), threads=threads)
+        return merge(weights, inside, scale=scale / 255, minimum=least_area(scale), threads=threads)
     if not inside.all():  # continue the image into the gaps: a fill value would draw a rim around them
         nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
         image = image[:, *nearest]
@@ -114,7 +114,7 @@ def superpixels(
         scale = fitted_scale(image, size) if scale is None else scale
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)  # more bands than 3
-            labels = felzenszwalb(channels, scale=scale, sigma=0.8, min_size=_minimum(scale), channel_axis=-1) + 1
+            labels = felzenszwalb(channels, scale=scale, sigma=0.8, min_size=least_area(scale), channel_axis=-1) + 1
     elif method == "skimage-slic":
         where = None if inside.all() else inside
         labels = skimage_slic(
@@ -138,18 +138,13 @@ def fitted_scale(image: Image, size: float, affinity: Affinity = "colour") -> fl
     weights, scale = edge_weights(image, affinity=affinity), size / 4
     tried: list[tuple[float, float]] = []
     for _ in range(TRIALS):
-        regions = merge(weights, inside, scale=scale / 255, minimum=_minimum(scale))
+        regions = merge(weights, inside, scale=scale / 255, minimum=least_area(scale))
         got = float(inside.sum()) / max(1, int(regions.max(initial=0)))
         tried.append((abs(np.log(got / size)), scale))
         if tried[-1][0] < 0.02:
             break
         scale *= float(np.clip(size / got, 0.25, 4))
     return min(tried)[1]
-
-
-def _minimum(scale: float) -> int:
-    """The least area of a region, in pixels, that goes with a scale."""
-    return max(1, round(scale / 2))
 
 
 def _opencv(method: str) -> Callable[[NDArray[np.float32], int], NDArray[np.int32]]:

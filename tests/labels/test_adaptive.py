@@ -8,7 +8,7 @@ from partitions import assert_one_class_each, assert_regions, picture, same_part
 from skimage.segmentation import felzenszwalb
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.labels.adaptive import adaptive, merge
+from geopointseg.labels.adaptive import adaptive, least_area, merge
 from geopointseg.labels.edges import edge_weights
 from geopointseg.labels.graph import STEPS, seed_map
 from geopointseg.labels.hers import hers
@@ -139,3 +139,7 @@ def test_nothing_but_nodata_gives_nothing():
 def test_a_scale_of_nothing_is_refused():
     with pytest.raises(GeoPointSegError, match="a scale above 0, got 0"):
         adaptive(FIELDS, scale=0)
+
+
+def test_the_least_area_is_half_the_scale_in_whole_pixels():
+    assert [least_area(scale) for scale in (0.5, 2, 3, 25, 99.9, 1600)] == [1, 1, 1, 12, 49, 800]

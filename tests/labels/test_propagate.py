@@ -161,6 +161,17 @@ def test_neither_bands_nor_threads_nor_the_order_of_clicks_matter(drawn, seed):
         np.testing.assert_allclose(got.weights, expected.weights, rtol=1e-4, atol=1e-6)
 
 
+@given(spots, st.integers(0, 20), st.integers(0, 4), st.integers(0, 4))
+def test_the_origin_does_not_matter(drawn, seed, down, right):
+    image, reach = picture(seed), everywhere(10, 3)
+    expected = paint(cut(image, clicks(*drawn)), image, clicks(*drawn), reach)
+    padded = np.pad(image, ((0, 0), (down, 2), (right, 1)), constant_values=np.nan)
+    moved = clicks(*[(row + down, col + right, id_) for row, col, id_ in drawn])
+    got = paint(cut(padded, moved), padded, moved, reach)
+    np.testing.assert_array_equal(got.labels[down:-2, right:-1], expected.labels)
+    np.testing.assert_array_equal(got.weights[down:-2, right:-1], expected.weights)
+
+
 def test_nothing_is_held_without_clicks():
     found = hold([REGIONS], clicks())
     assert isinstance(found, Cut)

@@ -6,14 +6,14 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels import pseudomask
+from geopointseg.labels import painter, sheet
 from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks
 from geopointseg.labels.spread import spread
@@ -45,9 +45,9 @@ def small_tiles(monkeypatch):
         cut.append(image)
         return superpixels(image, **options)
 
-    monkeypatch.setattr(pseudomask, "TILE", 16)
-    monkeypatch.setattr(pseudomask, "HALO", 4)
-    monkeypatch.setattr(pseudomask, "superpixels", counting)
+    monkeypatch.setattr(sheet, "TILE", 16)
+    monkeypatch.setattr(sheet, "HALO", 4)
+    monkeypatch.setattr(painter, "superpixels", counting)
     return cut
 
 
@@ -102,8 +102,18 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
         "points_spread": 2,
         "points_in_conflict": 0,
         "reach": [],
+        "superpixels": 3,
+        "superpixel_area": 256.0,
     }
     assert "2 points label" in str(report)
+    assert "3 superpixels  of 256.0 pixels on average, in the windows that hold points" in str(report)
+
+
+@pytest.mark.parametrize("how", ["reach", "single-pixel"])
+def test_where_no_superpixels_of_one_size_are_cut_none_are_told(raster_file, tmp_path, how):
+    report, *_ = written(raster_file(STRIPES), layer((5, 5, 2), (9, 40, 0)), tmp_path, spreading=Spreading(how))
+    assert (report.superpixels, report.superpixel_area) == (0, 0)
+    assert "superpixels" not in str(report)
 
 
 def test_windows_without_points_are_not_cut_and_stay_unlabelled(raster_file, tmp_path, small_tiles):
@@ -201,7 +211,7 @@ def test_an_interrupted_mask_leaves_nothing(raster_file, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pseudomask, "superpixels", interrupt)
+    monkeypatch.setattr(painter, "superpixels", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -295,6 +305,27 @@ def test_every_click_labels_at_least_its_pixel(raster_file, tmp_path):
     assert "up to scale" in str(report)
 
 
+@pytest.mark.parametrize("how", ["reach", "superpixels"])
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10)  # of four masks each
+def test_neither_the_type_of_a_raster_nor_its_bands_order_nor_its_place_matter(raster_file, how, seed):
+    rng = np.random.default_rng(seed)
+    array = np.kron(rng.integers(1, 4, (3, 5, 6)) * 60, np.ones((1, 6, 6), int)) + rng.integers(0, 9, (3, 30, 36))
+    array[:, 10:14, :9] = 0
+    clicks = layer(*np.unique(np.c_[rng.integers(0, 30, 20), rng.integers(0, 36, 20), rng.integers(0, 3, 20)], axis=0))
+    elsewhere = Points(clicks.frame.set_geometry(clicks.frame.translate(7_000, -90)), CLASSES, NOTHING_HELD_OUT)
+
+    def masked(pixels, dtype, points=clicks, **where):
+        path = raster_file(pixels, dtype=dtype, nodata=0, **where)
+        return written(path, points, path.parent / "masks", spreading=Spreading(how))[1]
+
+    expected = masked(array, "uint8")
+    assert (expected[10:14, :9] == UNLABELLED).all()
+    np.testing.assert_array_equal(masked(array * 257, "uint16"), expected)
+    np.testing.assert_array_equal(masked(array[[2, 0, 1]], "uint8"), expected)
+    np.testing.assert_array_equal(masked(array, "uint8", elsewhere, origin=(407_000, 5_799_910)), expected)
+
+
 @pytest.mark.parametrize("tile", [16, 64])
 def test_windows_change_nothing_away_from_their_edges(raster_file, tmp_path, monkeypatch, tile):
     rng = np.random.default_rng(3)
@@ -303,8 +334,8 @@ def test_windows_change_nothing_away_from_their_edges(raster_file, tmp_path, mon
     ids = (fields[clicks[:, 0], clicks[:, 1]] // 50) % 3
     path, points = raster_file(fields, dtype="uint8"), layer(*np.c_[clicks, ids])
     _, whole, _ = written(path, points, tmp_path / "whole", spreading=Spreading())
-    monkeypatch.setattr(pseudomask, "TILE", tile)
-    monkeypatch.setattr(pseudomask, "HALO", 48)
+    monkeypatch.setattr(sheet, "TILE", tile)
+    monkeypatch.setattr(sheet, "HALO", 48)
     _, tiled, _ = written(path, points, tmp_path / "tiled", spreading=Spreading())
     assert (whole == tiled).mean() > 0.99
 
@@ -313,9 +344,9 @@ def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     points = mixed((spot(5, 5), 2), (spot(9, 40), 0), (cells(2, 20, 3, 3), 1))
     points.frame["source_fid"] = [7, 8, 9]
     report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=Spreading(), outlines=True)
-    assert [file.name for file in report.files[-2:]] == ["image_regions.gpkg", "image_regions.tif"]
-    regions = gpd.read_file(report.files[-2], layer="regions")
-    with rasterio.open(report.files[-1]) as source:
+    assert [file.name for file in report.files[-3:]] == [f"image_regions.{suffix}" for suffix in ("gpkg", "tif", "qml")]
+    regions = gpd.read_file(report.files[-3], layer="regions")
+    with rasterio.open(report.files[-2]) as source:
         numbers = source.read(1)
     np.testing.assert_array_equal(numbers > 0, labels != UNLABELLED)
     for number, name in zip(regions["region"], regions["class_name"], strict=True):
@@ -385,14 +416,14 @@ def test_an_interrupted_run_by_reach_leaves_nothing(raster_file, tmp_path, monke
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pseudomask, "paint", interrupt)
+    monkeypatch.setattr(painter, "paint", interrupt)
     with pytest.raises(KeyboardInterrupt):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=Spreading())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_raster_without_data_in_its_middle_is_cut_too(raster_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(pseudomask, "SAMPLE", 8)
+    monkeypatch.setattr(painter, "SAMPLE", 8)
     array = STRIPES.copy()
     array[:, 14:34] = 0
     points = layer((2, 3, 0), (2, 40, 1))

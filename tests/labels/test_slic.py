@@ -59,6 +59,11 @@ def test_neither_the_order_of_bands_nor_the_origin_nor_threads_matter(number, do
     assert (permuted == expected).mean() > 0.9  # float32 sums of another order: a pixel between two may change sides
 
 
+def test_uint8_and_uint16_versions_of_an_image_agree():
+    eight = np.random.default_rng(0).integers(0, 255, (3, 20, 20)).astype(np.float32)
+    np.testing.assert_array_equal(slic(eight / 255, size=25), slic(eight * 257 / 65535, size=25))
+
+
 def test_the_count_is_about_what_the_size_asks_for():
     image = gaussian_filter(np.random.default_rng(0).random((3, 96, 128), np.float32), (0, 2, 2)) * 3
     for size in (36, 150, 600):
