@@ -18,6 +18,7 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning import bundle
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.infer import Precision
@@ -130,6 +131,7 @@ def run(
         out=out / "map.tif" if len(data.rasters) == 1 else out / "maps",
         crs=crs,
         nodata=nodata,
+        allow=("values",),  # it was trained on them
         overwrite=overwrite,
     )
     map_files = [file for file in maps if file.suffix == ".tif"]
@@ -139,7 +141,8 @@ def run(
         against_points(map_files, checked.points),
     ]
     layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
-    return _report(out, data, checked, masked, [a for a in assessments if a.matrix.sum()], layers, (*maps, model))
+    models = [*(model / name for name in bundle.FILES), out / "model.ckpt"]
+    return _report(out, data, checked, masked, [a for a in assessments if a.matrix.sum()], layers, (*maps, *models))
 
 
 def _take_folder(out: Path, *, overwrite: bool) -> None:

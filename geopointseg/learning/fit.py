@@ -1,4 +1,4 @@
-"""Training: one call from data to checkpoint."""
+"""Training: one call from data to model."""
 
 import logging
 import sys
@@ -12,9 +12,10 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing
+from geopointseg.files import replacing, require_new_folder
+from geopointseg.learning import bundle
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import Precision, precision
+from geopointseg.learning.infer import Precision, judge, precision
 from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -59,12 +60,18 @@ def fit(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Train, learn from the rasters how common the classes are, and save the last weights as `model.ckpt`.
+    """Train, learn from the rasters how common the classes are, and save the last weights.
+
+    Returns:
+        The folder `model/`, to predict with and to share; beside it lies `model.ckpt`, Lightning's own checkpoint with
+        the state of the optimiser.
 
     Raises:
-        GeoPointSegError: the checkpoint exists and `overwrite` is false.
-        KeyboardInterrupt: the user stopped it; no checkpoint is written.
+        GeoPointSegError: one of them exists and `overwrite` is false.
+        KeyboardInterrupt: the user stopped it; neither is written.
     """
+    model = out / "model"
+    require_new_folder(model, bundle.FILES, overwrite=overwrite)
     with replacing(out / "model.ckpt", overwrite=overwrite) as partial:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
@@ -78,17 +85,19 @@ def fit(
         task.eval()
         task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
-    return out / "model.ckpt"
+        trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
+        bundle.save(task, model, training_data=trained_on, scores=judge(task, data), overwrite=overwrite)
+    return model
 
 
-def train(arguments: list[str]) -> Path:
+def train(arguments: list[str]) -> tuple[Path, ...]:
     """Train from a YAML file: its keys are the arguments of PointDataModule, PointSegmentationTask and Trainer.
 
     Args:
         arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
 
     Returns:
-        The checkpoint.
+        The model's folder and the checkpoint.
     """
     defaults = trainer_options(Path(), steps=1)
     with warnings.catch_warnings():
@@ -110,7 +119,8 @@ def train(arguments: list[str]) -> Path:
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
     trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
-    return fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+    model = fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+    return model, out / "model.ckpt"
 
 
 class _CommandLine(LightningCLI):
@@ -118,8 +128,8 @@ class _CommandLine(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add and link arguments."""
-        parser.add_argument("--out", type=str, default="result", help="Folder for model.ckpt and log/.")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing checkpoint.")
+        parser.add_argument("--out", type=str, default="result", help="Folder for model/, model.ckpt and log/.")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing model.")
         parser.link_arguments("data.card", "model.card", apply_on="instantiate")
         parser.link_arguments("data.steps", "model.steps")
         parser.link_arguments("data.steps", "trainer.max_steps")
