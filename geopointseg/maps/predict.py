@@ -72,7 +72,10 @@ def predict(
     targets = _targets(out, opened, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
-    tags = {"SOFTWARE": f"geopointseg {__version__}", "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name}
+    tags = {
+        "SOFTWARE": f"geopointseg {__version__}",
+        "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
+    }
     for raster, target in zip(opened, targets, strict=True):
         windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
         files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
