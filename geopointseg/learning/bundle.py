@@ -124,10 +124,10 @@ def _from_bundle(folder: Path) -> PointSegmentationTask:
     weights, item = _read(folder)
     properties = item["properties"]
     card = properties["geopointseg:card"]
-    if isinstance(card["nodata"], str):
-        card["nodata"] = float(card["nodata"])
     by = properties.get("processing:software", {}).get("geopointseg", "another program")
     try:
+        if isinstance(card["nodata"], str):  # JSON has no NaN
+            card["nodata"] = float(card["nodata"])
         task = _build(properties["mlm:hyperparameters"] | {"card": card})
         _fill(task, safetensors.torch.load(weights))
     except Exception as error:  # wrong values of any kind can stand in a file that somebody else wrote

@@ -308,6 +308,10 @@ BROKEN = {
         other_band_count,
         r"another architecture: .*band_mean, \(1, 3, 1, 1\) wanted, \(1, 2, 1, 1\)",
     ),
+    "nodata that is no number": (
+        lambda f: rewrite(f, lambda i: i["properties"]["geopointseg:card"].update(nodata="none")),
+        "expected weights and model.json of one model.*could not convert",
+    ),
     "unknown network": (
         lambda f: rewrite(f, lambda i: i["properties"]["mlm:hyperparameters"].update(backbone="none")),
         "expected weights and model.json of one model.* fetch it again",
