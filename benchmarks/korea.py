@@ -99,7 +99,7 @@ def network(images: list[Path], masks: Path, points: Path, out: Path, *, steps: 
     data = PointDataModule([str(i) for i in images], masks, points, steps=steps, seed=seed)
     lightning.seed_everything(seed, verbose=False)
     task = PointSegmentationTask(data.card, steps=steps)
-    return fit(lightning.Trainer(**trainer_options(out, steps=steps)), task, data, out, overwrite=True)
+    return fit(lightning.Trainer(**trainer_options(out, steps=steps)), task, data, out, overwrite=True).model
 
 
 def main() -> None:

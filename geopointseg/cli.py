@@ -33,7 +33,7 @@ class Report(Protocol):
         """The files written, the one to look at first."""
 
 
-Answer = Path | tuple[Path, ...] | Report
+Answer = Path | str | tuple[Path, ...] | Report
 
 # command: module:function, what it does, what to do next ({0} is the first file written)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }
 
@@ -201,8 +202,8 @@ def _add_argument(
 
 def _print_result(result: Answer, following: str) -> None:
     """What a command found, the files it wrote, and what to do next."""
-    if isinstance(result, Path):
-        files: list[Path] = [result]
+    if isinstance(result, Path | str):  # a model on the hub has no path
+        files: list[Path | str] = [result]
     elif isinstance(result, tuple):
         files = list(result)
     else:

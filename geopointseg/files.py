@@ -1,15 +1,27 @@
 """Outputs are all or nothing: written under a temporary name beside the target, then renamed."""
 
+import errno
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["new_folder", "replacing", "require_new", "sidecar", "write_json"]
+__all__ = [
+    "new_folder",
+    "replacing",
+    "replacing_folder",
+    "require_new",
+    "require_new_folder",
+    "sidecar",
+    "write_json",
+]
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def new_folder(path: Path) -> Path:
@@ -49,19 +61,84 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     If the block fails or is interrupted the temporary file goes, and what stood at `path` stays.
 
     Raises:
-        GeoPointSegError: `path` exists and `overwrite` is false, is a folder, or its folder cannot be written.
+        GeoPointSegError: `path` exists and `overwrite` is false, is a folder, its folder cannot be written, or the disk
+            is full.
     """
     path = Path(path)
     require_new(path, overwrite=overwrite)
     new_folder(path.parent)
     partial = path.with_name(f".{path.stem}.partial-{secrets.token_hex(4)}{path.suffix}")
     try:
-        yield partial
+        with _telling_of_a_full_disk(path):
+            yield partial
         partial.replace(path)
     finally:
         for leftover in path.parent.iterdir():
             if leftover.name.startswith(partial.name):  # GDAL may have left sidecars of its own
                 leftover.unlink()
+
+
+def require_new_folder(path: Path, names: Collection[str], *, overwrite: bool = False) -> None:
+    """Refuse a path that something stands at, but for an empty folder.
+
+    Raises:
+        GeoPointSegError: `path` is a file, or a folder that holds something and `overwrite` is false, or that holds
+            something other than files of these names, which would be lost.
+    """
+    if path.exists() and not path.is_dir():
+        raise GeoPointSegError(f"expected the name of a new folder, got the file {path}: choose another --out")
+    there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    if there and not overwrite:
+        raise GeoPointSegError(
+            f"expected a new folder, got the existing {path}: add --overwrite or choose another --out"
+        )
+    if foreign := sorted(there - set(names)):
+        raise GeoPointSegError(
+            f"expected a folder of {', '.join(names)} alone to replace, got {path} with {foreign[0]} in it: "
+            "move that elsewhere or choose another --out"
+        )
+
+
+@contextmanager
+def replacing_folder(path: Path, names: Collection[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `path` to write files of these names to; it takes the place of `path` at the end.
+
+    If the block fails or is interrupted the temporary folder goes, and what stood at `path` stays.
+
+    Raises:
+        GeoPointSegError: see `require_new_folder`; the parent cannot be written; the disk is full.
+    """
+    path = Path(path)
+    require_new_folder(path, names, overwrite=overwrite)
+    new_folder(path.parent)
+    token = secrets.token_hex(4)
+    partial, old = (path.with_name(f".{path.name}.{what}-{token}") for what in ("partial", "old"))
+    try:
+        with _telling_of_a_full_disk(path):
+            partial.mkdir()
+            yield partial
+        if path.exists():
+            path.rename(old)  # a folder that holds something cannot be renamed over
+        partial.rename(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def _telling_of_a_full_disk(path: Path) -> Iterator[None]:
+    """Turn the system's error into one for users; what is half-written, the caller removes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise GeoPointSegError(
+            f"expected room on the disk to write {path}, got '{error.strerror}': free some, or choose another --out; "
+            "nothing half-written is left"
+        ) from error
 
 
 def write_json(path: Path, figures: Mapping[str, Any], *, overwrite: bool = True) -> Path:

@@ -145,15 +145,15 @@ def run(
     lightning.seed_everything(seed, verbose=False)
     task = PointSegmentationTask(data.card, steps=steps, minutes=minutes, loss=loss)
     trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
-    model = fit(trainer, task, data, out, overwrite=overwrite)
-    trained = TrainReport(out, task.terms, data.class_weights)
+    trained = fit(trainer, task, data, out, overwrite=overwrite)
 
     maps = predict(
-        model,
+        trained.model,
         raster,
         out=out / "map.tif" if len(data.rasters) == 1 else out / "maps",
         crs=crs,
         nodata=nodata,
+        allow=("values",),  # it was trained on them
         overwrite=overwrite,
     )
     map_files = [file for file in maps if file.suffix == ".tif"]

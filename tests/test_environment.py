@@ -15,11 +15,11 @@ PYPROJECT = ROOT / "pyproject.toml"
 PROJECT = tomllib.loads(PYPROJECT.read_text())["project"]
 RUNTIME = [Requirement(text) for text in PROJECT["dependencies"]]
 EXTRAS = {name: [Requirement(text) for text in texts] for name, texts in PROJECT["optional-dependencies"].items()}
-NAME_ON_INDEX = {
+NAME_ON_INDEX = {  # conda's name -> pip's
     "pytorch": "torch",
     "docstring_parser": "docstring-parser",
     "huggingface_hub": "huggingface-hub",
-}  # conda's name -> pip's
+}
 
 
 def conda_packages() -> dict[str, Requirement]:

@@ -1,9 +1,12 @@
 """Outputs appear whole or not at all, and never in the place of a file that somebody wanted to keep."""
 
+import errno
+import os
+
 import pytest
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, replacing, sidecar
+from geopointseg.files import new_folder, replacing, replacing_folder, sidecar
 
 
 def test_a_new_file_appears_when_the_block_ends(tmp_path):
@@ -87,3 +90,90 @@ def test_new_folder_makes_parents_and_leaves_no_probe(tmp_path):
 @pytest.mark.parametrize(("path", "suffix", "name"), [("map.tif", ".qml", "map.qml"), ("a.b.tif", ".json", "a.b.json")])
 def test_a_sidecar_lies_beside_its_file(tmp_path, path, suffix, name):
     assert sidecar(tmp_path / path, suffix) == tmp_path / name
+
+
+# folders
+
+NAMES = ("a.txt", "b.txt")
+
+
+def test_a_new_folder_appears_when_the_block_ends(tmp_path):
+    with replacing_folder(tmp_path / "deep" / "model", NAMES) as partial:
+        (partial / "a.txt").write_text("new")
+        assert not (tmp_path / "deep" / "model").exists()
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["model"]
+    assert (tmp_path / "deep" / "model" / "a.txt").read_text() == "new"
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path):
+    (tmp_path / "model").mkdir()
+    with replacing_folder(tmp_path / "model", NAMES) as partial:
+        (partial / "a.txt").write_text("new")
+    assert [p.name for p in (tmp_path / "model").iterdir()] == ["a.txt"]
+
+
+def test_overwrite_replaces_the_whole_folder(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a.txt").write_text("old")
+    with pytest.raises(GeoPointSegError, match=r"existing .*model: add --overwrite"):
+        replacing_folder(tmp_path / "model", NAMES).__enter__()
+    with replacing_folder(tmp_path / "model", NAMES, overwrite=True) as partial:
+        (partial / "b.txt").write_text("new")
+        assert (tmp_path / "model" / "a.txt").read_text() == "old"
+    assert [p.name for p in (tmp_path / "model").iterdir()] == ["b.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_with_something_of_the_users_is_never_replaced(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.odt").write_text("three years")
+    with pytest.raises(GeoPointSegError, match=r"a\.txt, b\.txt alone to replace, got .*model with thesis\.odt"):
+        replacing_folder(tmp_path / "model", NAMES, overwrite=True).__enter__()
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(GeoPointSegError, match="new folder, got the file"):
+        replacing_folder(tmp_path / "file", NAMES, overwrite=True).__enter__()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [{}, {"a.txt": "old"}], ids=["nothing there", "an old folder there"])
+def test_a_failure_leaves_the_old_folder_and_no_leftovers(tmp_path, before, error):
+    (tmp_path / "model").mkdir()
+    for name, text in before.items():
+        (tmp_path / "model" / name).write_text(text)
+    with pytest.raises(error), replacing_folder(tmp_path / "model", NAMES, overwrite=True) as partial:  # noqa: PT012
+        (partial / "a.txt").write_text("half")
+        raise error
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert {p.name: p.read_text() for p in (tmp_path / "model").iterdir()} == before
+
+
+def test_an_interrupt_between_the_two_renames_brings_the_old_folder_back(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a.txt").write_text("old")
+    rename, calls = type(tmp_path).rename, []
+
+    def interrupted(self, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing_folder(tmp_path / "model", NAMES, overwrite=True) as partial:
+        (partial / "a.txt").write_text("new")
+    assert (tmp_path / "model" / "a.txt").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("replace", [replacing, lambda path: replacing_folder(path, NAMES)], ids=["a file", "a folder"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_an_error_for_users(tmp_path, replace, number):
+    with pytest.raises(GeoPointSegError, match=r"expected room on the disk to write .*model.*free some"):  # noqa: SIM117
+        with replace(tmp_path / "model"):
+            raise OSError(number, os.strerror(number))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_error_of_the_system_is_no_full_disk(tmp_path):
+    with pytest.raises(PermissionError), replacing(tmp_path / "map.tif"):
+        raise PermissionError(errno.EACCES, "no")

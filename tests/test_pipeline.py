@@ -67,6 +67,7 @@ def test_every_file_it_names_is_there_and_no_other(made):
     out, report = made
     names = {str(path.relative_to(out)) for path in report.files}
     assert {"report.html", "map.tif", "map.qml", "map.tif.aux.xml", "model.ckpt", "scores.json", "points.gpkg"} <= names
+    assert {"model/model.safetensors", "model/model.json"} <= names
     assert {"masks/image.tif", "masks/image_weights.tif", "overview.png", "curves.png"} <= names
     assert all(path.stat().st_size for path in report.files)
     there = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
@@ -78,7 +79,7 @@ def test_every_file_it_names_is_there_and_no_other(made):
 def test_the_steps_as_commands_give_the_same_map_and_scores(made, scene, tmp_path, capsys):
     out, report = made
     again = tmp_path / "again.tif"
-    assert main(["predict", str(out / "model.ckpt"), str(scene.image), "--out", str(again)]) == 0
+    assert main(["predict", str(out / "model"), str(scene.image), "--out", str(again)]) == 0
     np.testing.assert_array_equal(pixels(again), pixels(out / "map.tif"))
     for basis, option in (
         ("held-out points", ["--points", str(out / "points.gpkg")]),

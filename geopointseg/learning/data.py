@@ -333,6 +333,8 @@ class PointDataModule(GeoDataModule):
             "band_names": list(first.names),
             "mean": list(self.statistics.mean),
             "std": list(self.statistics.std),
+            "low": list(self.statistics.low),
+            "high": list(self.statistics.high),
             "dtype": first.dtype,
             "nodata": first.nodata,
             "pixel_size": list(first.grid.pixel_size),

@@ -1,4 +1,4 @@
-"""Training: one call from data to checkpoint."""
+"""Training: one call from data to model."""
 
 import logging
 import sys
@@ -13,10 +13,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing, write_json
+from geopointseg.files import replacing, require_new_folder, write_json
+from geopointseg.learning import bundle
 from geopointseg.learning.class_weights import ClassWeights
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import Precision, precision
+from geopointseg.learning.infer import Precision, judge, precision
 from geopointseg.learning.objective import Term
 from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.task import PointSegmentationTask
@@ -37,9 +38,15 @@ class TrainReport:
     class_weights: ClassWeights | None
 
     @property
+    def model(self) -> Path:
+        """The folder to predict with."""
+        return self.out / "model"
+
+    @property
     def files(self) -> tuple[Path, ...]:
-        """The model, and the weights of the classes where they were weighed."""
-        return (self.out / "model.ckpt", *([self.out / "class_weights.json"] if self.class_weights else []))
+        """The model's files, Lightning's checkpoint, and the weights of the classes where they were weighed."""
+        weighed = [self.out / "class_weights.json"] if self.class_weights else []
+        return (*(self.model / name for name in bundle.FILES), self.out / "model.ckpt", *weighed)
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
@@ -87,15 +94,19 @@ def fit(
     out: Path,
     *,
     overwrite: bool = False,
-) -> Path:
-    """Train, learn from the rasters how common the classes are, and save the last weights as `model.ckpt`.
+) -> TrainReport:
+    """Train, learn from the rasters how common the classes are, and save the last weights.
 
-    Where the data weigh the classes, their weights are written beside it as `class_weights.json`.
+    Returns:
+        What was made: the folder `model/`, to predict with and to share; `model.ckpt`, Lightning's own checkpoint with the
+        state of the optimiser; `class_weights.json`, where the data weigh the classes.
 
     Raises:
-        GeoPointSegError: the checkpoint exists and `overwrite` is false.
-        KeyboardInterrupt: the user stopped it; no checkpoint is written.
+        GeoPointSegError: one of them exists and `overwrite` is false.
+        KeyboardInterrupt: the user stopped it; neither is written.
     """
+    model = out / "model"
+    require_new_folder(model, bundle.FILES, overwrite=overwrite)
     with replacing(out / "model.ckpt", overwrite=overwrite) as partial:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
@@ -109,11 +120,13 @@ def fit(
         task.eval()
         task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
+        trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
+        bundle.save(task, model, training_data=trained_on, scores=judge(task, data), overwrite=overwrite)
     if data.class_weights:
         write_json(out / "class_weights.json", data.class_weights.figures())
-    else:  # those of an earlier training would belong to another checkpoint
+    else:  # those of an earlier training would belong to another model
         (out / "class_weights.json").unlink(missing_ok=True)
-    return out / "model.ckpt"
+    return TrainReport(out, task.terms, data.class_weights)
 
 
 def train(arguments: list[str]) -> TrainReport:
@@ -123,7 +136,7 @@ def train(arguments: list[str]) -> TrainReport:
         arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
 
     Returns:
-        The checkpoint, and the account of its loss.
+        The files made, and the account of the loss.
     """
     defaults = trainer_options(Path(), steps=1)
     with warnings.catch_warnings():
@@ -145,8 +158,7 @@ def train(arguments: list[str]) -> TrainReport:
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
     trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
-    fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
-    return TrainReport(out, parsed.model.terms, parsed.datamodule.class_weights)
+    return fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
 
 
 class _CommandLine(LightningCLI):
@@ -154,8 +166,8 @@ class _CommandLine(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add and link arguments."""
-        parser.add_argument("--out", type=str, default="result", help="Folder for model.ckpt and log/.")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing checkpoint.")
+        parser.add_argument("--out", type=str, default="result", help="Folder for model/, model.ckpt and log/.")
+        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing model.")
         parser.link_arguments("data.card", "model.card", apply_on="instantiate")
         parser.link_arguments("data.steps", "model.steps")
         parser.link_arguments("data.steps", "trainer.max_steps")

@@ -1,18 +1,20 @@
 """From pixels to class probabilities."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.grid import Window
+from geopointseg.learning.data import PointDataModule, TileGeoSampler, sites
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import Raster, read
 
-__all__ = ["Precision", "precision", "probabilities"]
+__all__ = ["Precision", "judge", "precision", "probabilities"]
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -61,3 +63,21 @@ def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
     top, left = inside.row - window.row, inside.col - window.col
     bottom, right = window.height - top - inside.height, window.width - left - inside.width
     return np.pad(pixels, ((0, 0), (top, bottom), (left, right)), mode="symmetric")
+
+
+def judge(task: PointSegmentationTask, data: PointDataModule) -> dict[str, Any]:
+    """Score a task on the held-out points, each seen in the chip that it lies in.
+
+    Returns:
+        The scores of `geopointseg.confusion.scores`, and `confusion`, the matrix itself; ratios are None where no point
+        is held out.
+    """
+    held_out = sites(data.points, data.rasters, "test")
+    matrix = np.zeros((len(task.classes),) * 2, np.int64)
+    for number, row, col in TileGeoSampler(data.rasters, held_out, chip=data.chip).tiles:
+        window = Window(int(row) * data.chip, int(col) * data.chip, data.chip, data.chip)
+        ids = probabilities(task, data.rasters[number], [window])[0].argmax(axis=0)
+        rows, cols = held_out.row - window.row, held_out.col - window.col
+        here = (held_out.raster == number) & (rows // data.chip == 0) & (cols // data.chip == 0)
+        matrix += confusion_matrix(held_out.class_id[here], ids[rows[here], cols[here]], len(task.classes))
+    return scores(matrix, task.classes.names) | {"confusion": matrix.tolist()}

@@ -1,9 +1,7 @@
 """Prediction: windows with overlap and a taper, streamed by row bands, so that memory does not grow with the raster."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,44 +12,22 @@ from geopointseg import __version__
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
-from geopointseg.grid import Grid, Window
+from geopointseg.grid import Window
+from geopointseg.learning.bundle import load
+from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.infer import probabilities
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.write import write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
 
-__all__ = ["classify", "load_model", "predict"]
+__all__ = ["classify", "predict"]
 
 STRIP = 8192  # columns that are worked on together: what bounds the open row band on a wide raster
 
 
-def load_model(path: Path) -> PointSegmentationTask:
-    """Load a checkpoint without running code from it, and without touching the network.
-
-    Raises:
-        GeoPointSegError: missing, damaged, or not a checkpoint of ours.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        options = {k: v for k, v in checkpoint["hyper_parameters"].items() if k in OPTIONS}
-        task = PointSegmentationTask(**options)
-        task.load_state_dict(checkpoint["state_dict"])
-    except FileNotFoundError as error:
-        raise GeoPointSegError(f"expected a checkpoint, got {path}, which does not exist: check the path") from error
-    except Exception as error:  # torch raises many kinds on foreign and damaged files
-        raise GeoPointSegError(
-            f"expected a checkpoint of 'geopointseg train' or 'run', got {path} ({error})"
-        ) from error
-    task.to("cuda" if torch.cuda.is_available() else "cpu")
-    task.eval()
-    return task
-
-
-OPTIONS = ("card", "model", "backbone")
-
-
 def predict(
-    model: Path,
+    model: str | Path,
     rasters: Sequence[str],
     *,
     out: Path = Path("maps"),
@@ -60,12 +36,13 @@ def predict(
     batch_size: int = 4,
     crs: str | None = None,
     nodata: float | None = None,
+    allow: Sequence[Difference] = (),
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
     """Classify rasters with a trained model.
 
     Args:
-        model: Checkpoint of 'geopointseg train' or 'run'.
+        model: The folder model/ that 'geopointseg train' or 'run' wrote, a checkpoint, or hf://organisation/name.
         rasters: Raster files, folders or globs.
         out: The map to write, ending in .tif, or a folder for one map per raster.
         window: Side of the square the model sees at once, a multiple of 32.
@@ -73,6 +50,7 @@ def predict(
         batch_size: Windows classified together.
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
+        allow: Differences from the rasters of training that are no reason to refuse a raster.
         overwrite: Replace existing maps.
 
     Returns:
@@ -86,15 +64,18 @@ def predict(
             "expected a window that is a multiple of 32, an overlap below half of it and at least 1 window in a batch, "
             f"got {window}, {overlap} and {batch_size}"
         )
-    task = load_model(model)
+    task = load(model)
     card = task.hparams["card"]
     given = card["nodata"] if nodata is None else nodata
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
-    opened = [_fitting(raster, card) for raster in opened]
+    opened = [accept(raster, card, allow) for raster in opened]
     targets = _targets(out, opened, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
-    tags = {"SOFTWARE": f"geopointseg {__version__}", "MODEL": model.name}
+    tags = {
+        "SOFTWARE": f"geopointseg {__version__}",
+        "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
+    }
     for raster, target in zip(opened, targets, strict=True):
         windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
         files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
@@ -177,34 +158,3 @@ def _taper(window: int, overlap: int) -> NDArray[np.float32]:
     ramp = (np.arange(overlap) + 0.5) / max(overlap, 1)
     line = np.concatenate([ramp, np.ones(window - 2 * overlap), ramp[::-1]])
     return np.outer(line, line).astype(np.float32)
-
-
-def _fitting(raster: Raster, card: dict[str, Any]) -> Raster:
-    """The raster with the model's bands.
-
-    Raises:
-        GeoPointSegError: bands, type or pixel size are not what the model was trained on.
-    """
-    if not set(card["bands"]) <= set(raster.bands):
-        raise GeoPointSegError(
-            f"expected the bands {card['bands']} the model was trained on, got {len(raster.bands)} bands in {raster.path}"
-        )
-    if raster.dtype != card["dtype"]:
-        raise GeoPointSegError(
-            f"expected {card['dtype']} pixels as in training, got {raster.dtype} in {raster.path}: rescale the raster"
-        )
-    _check_pixel_size(raster.grid, card)
-    names = tuple(raster.names[raster.bands.index(band)] for band in card["bands"])
-    return replace(raster, bands=tuple(card["bands"]), names=names)
-
-
-def _check_pixel_size(grid: Grid, card: dict[str, Any]) -> None:
-    """Refuse a scale the model has never seen; degrees and metres are not compared."""
-    if grid.crs.is_geographic != card["geographic"]:
-        return
-    wanted = card["pixel_size"]
-    if not all(0.5 <= own / side <= 2 for own, side in zip(grid.pixel_size, wanted, strict=True)):
-        raise GeoPointSegError(
-            f"expected pixels of about {wanted[0]:g} x {wanted[1]:g} as in training, got {grid.pixel_size[0]:g} x "
-            f"{grid.pixel_size[1]:g}: resample with 'gdalwarp -tr {wanted[1]:g} {wanted[0]:g}'"
-        )

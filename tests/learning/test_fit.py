@@ -1,5 +1,6 @@
 """`geopointseg train` makes a checkpoint and a log from a YAML file, ends in time, and replaces nothing unasked."""
 
+import hashlib
 import json
 import logging
 import signal
@@ -14,10 +15,10 @@ import yaml
 
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.bundle import load
 from geopointseg.learning.fit import fit, precision, trainer_options
 from geopointseg.learning.losses import LOSSES
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.predict import load_model
 
 QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((40, 50), np.uint8))
 CLICKS = [
@@ -67,13 +68,31 @@ def test_train_writes_a_checkpoint_and_a_log(config, tmp_path, capsys, monkeypat
     assert main(["train", "--config", str(config)]) == 0
     out, err = capsys.readouterr()
     made = tmp_path / "result"
-    assert out.endswith(f"wrote\n  {made / 'model.ckpt'}\nnext: geopointseg predict {made / 'model.ckpt'} RASTER\n")
+    files = f"  {made / 'model'}\n  {made / 'model.ckpt'}\n"
+    assert out.endswith(f"wrote\n{files}next: geopointseg predict {made / 'model'} RASTER\n")
     assert err == ""
-    assert sorted(path.name for path in made.iterdir()) == ["log", "model.ckpt"]
+    assert sorted(path.name for path in made.iterdir()) == ["log", "model", "model.ckpt"]
     log = pd.read_csv(made / "log" / "metrics.csv")
     assert {"step", "train_loss", "val_loss", "val_oa", "val_miou"} <= set(log.columns)
     assert torch.load(made / "model.ckpt", weights_only=True)["global_step"] == 12
-    assert load_model(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
+    one, other = load(made / "model"), load(made / "model.ckpt")
+    assert one.classes.names == ("a", "b", "c", "d")
+    assert one.hparams["card"] == other.hparams["card"]
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+@pytest.mark.slow
+def test_the_model_tells_what_it_was_trained_on_and_how_well_it_does(config, tmp_path):
+    assert main(["train", "--config", str(config)]) == 0
+    facts = json.loads((tmp_path / "result" / "model" / "model.json").read_text(encoding="utf-8"))["properties"]
+    masks = facts["geopointseg:training_data"]["masks"]
+    assert masks == {
+        name: hashlib.sha256((tmp_path / "masks" / name).read_bytes()).hexdigest()
+        for name in ("a.tif", "a_weights.tif")
+    }
+    scores = facts["geopointseg:scores"]
+    assert scores["count"] == 4  # the held-out clicks
+    assert np.sum(scores["confusion"], axis=1).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.slow
@@ -86,14 +105,14 @@ def test_every_loss_and_weights_of_classes_from_yaml(config, tmp_path, capsys):
     out, made = capsys.readouterr().out, tmp_path / "result"
     assert "focal (gamma 3.0, unweighted)" in out
     assert "class weights: sqrt-inverse, by pixel" in out
-    assert f"wrote\n  {made / 'model.ckpt'}\n  {made / 'class_weights.json'}\n" in out
+    assert f"  {made / 'model.ckpt'}\n  {made / 'class_weights.json'}\n" in out
     checkpoint = torch.load(made / "model.ckpt", weights_only=True)
     assert (
         json.loads((made / "class_weights.json").read_text()) == checkpoint["hyper_parameters"]["card"]["class_weights"]
     )
     assert checkpoint["hyper_parameters"]["loss"]["dice"] == 0.5
     assert pd.read_csv(made / "log" / "metrics.csv")["train_loss"].dropna().between(0.1, 100).all()
-    assert load_model(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
+    assert load(made / "model.ckpt").classes.names == ("a", "b", "c", "d")
 
     again = ["train", "--config", str(config), "--overwrite", "true", "--data.class_weights", "none"]
     assert main([*again, "--model.loss", "{dice: 1, cross-entropy: 2}"]) == 0
@@ -124,8 +143,8 @@ def test_another_model_and_its_weights_are_a_choice_of_the_command_line(config, 
     again = [*choice, "--model.weights", str(first), "--model.lr", "0", "--out", str(tmp_path / "again")]
     assert main(["train", "--config", str(config), *again]) == 0
     first.rename(tmp_path / "elsewhere.ckpt")
-    second = load_model(tmp_path / "again" / "model.ckpt")  # does not look for the weights it started from
-    one, other = (task.model.last.weight for task in (load_model(tmp_path / "elsewhere.ckpt"), second))
+    second = load(tmp_path / "again" / "model.ckpt")  # does not look for the weights it started from
+    one, other = (task.model.last.weight for task in (load(tmp_path / "elsewhere.ckpt"), second))
     assert torch.equal(one, other)
 
 
@@ -153,7 +172,8 @@ def test_an_existing_checkpoint_is_kept_without_overwrite(config, tmp_path, caps
     assert "expected a new file, got the existing" in err
     assert old.read_text() == "old"
     assert main(["train", "--config", str(config), "--overwrite", "true"]) == 0
-    assert load_model(old)
+    assert load(old)
+    assert load(tmp_path / "result" / "model")
 
 
 def test_what_the_data_lack_is_said_in_one_line(config, tmp_path, capsys):
@@ -186,10 +206,10 @@ def small_fit(module, out, *, steps, overwrite=False, callbacks=(), **options):
 @pytest.mark.slow
 def test_minutes_end_training_early(small, tmp_path):
     start = time.monotonic()
-    trainer, model = small_fit(small(steps=100_000), tmp_path / "result", steps=100_000, minutes=3 / 60)
+    trainer, made = small_fit(small(steps=100_000), tmp_path / "result", steps=100_000, minutes=3 / 60)
     assert time.monotonic() - start < 60
     assert 0 < trainer.global_step < 100_000
-    assert model.exists()
+    assert all(file.exists() for file in made.files)
     assert trainer.optimizers[0].param_groups[0]["lr"] < 2e-4  # the schedule has come down with the clock
 
 
@@ -208,11 +228,13 @@ def test_an_interrupted_training_leaves_no_checkpoint(small, tmp_path, request):
     assert not [path.name for path in (tmp_path / "result").iterdir() if path.name != "log"]
 
 
-def test_the_checkpoint_is_refused_before_any_training(small, tmp_path):
-    (tmp_path / "result").mkdir()
-    (tmp_path / "result" / "model.ckpt").write_text("old")
+@pytest.mark.parametrize("old", ["model.ckpt", "model/model.json"])
+def test_an_existing_model_is_refused_before_any_training(tmp_path, old):
+    (tmp_path / "result" / old).parent.mkdir(parents=True)
+    (tmp_path / "result" / old).write_text("old")
     with pytest.raises(GeoPointSegError, match="add --overwrite"):
         fit(None, None, None, tmp_path / "result")
+    assert (tmp_path / "result" / old).read_text() == "old"
 
 
 @pytest.mark.parametrize("wanted", ["32-true", "bf16-mixed"])

@@ -76,6 +76,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, classes: Classes) -> Pa
         "band_names": ["red", "green"],
         "mean": [100.0, 50.0],
         "std": [20.0, 10.0],
+        "low": [60.0, 30.0],
+        "high": [140.0, 70.0],
         "dtype": "uint8",
         "nodata": 0,
         "pixel_size": [10.0, 10.0],

@@ -9,8 +9,9 @@ import rasterio
 import torch
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.bundle import load, save
 from geopointseg.maps import predict as module
-from geopointseg.maps.predict import classify, load_model, predict
+from geopointseg.maps.predict import classify, predict
 from geopointseg.raster import open_raster
 
 SIZES = [(1, 1), (1, 90), (90, 1), (5, 7), (31, 33), (64, 64), (65, 64), (100, 170), (128, 96)]
@@ -181,11 +182,11 @@ def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch)
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
-    """Building the network takes longer than all the rest; `load_model` itself is tested below."""
-    monkeypatch.setattr(module, "load_model", LOADED)
+    """Building the network takes longer than all the rest; `load` itself is tested in test_bundle."""
+    monkeypatch.setattr(module, "load", LOADED)
 
 
-LOADED = cache(load_model)
+LOADED = cache(load)
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ WRONG = {
     "fine": (
         np.ones((2, 40, 40), np.uint8),
         {"pixel": (4.0, 4.0)},
-        "expected pixels of about 10 .*, got 4 x 4: .*gdalwarp -tr 10 10",
+        "expected pixels of about 10 .*, got 4 x 4 in .*: .*gdalwarp -tr 10 10",
     ),
     "coarse": (np.ones((2, 40, 40), np.uint8), {"pixel": (21.0, 21.0)}, "expected pixels of about 10 .*, got 21 x 21"),
     "one side": (
@@ -309,56 +310,3 @@ def test_the_raster_itself_is_never_the_target(checkpoint, scene, pixels):
     with pytest.raises(GeoPointSegError, match=r"scene\.tif"):
         predict(checkpoint, [str(scene)], out=scene.parent, overwrite=True)
     assert scene.read_bytes() == before
-
-
-# models
-
-
-def test_a_checkpoint_comes_back_as_it_was(checkpoint):
-    task = load_model(checkpoint)
-    assert not task.training
-    assert len(task.classes) == 5
-    saved = torch.load(checkpoint, weights_only=True)["state_dict"]
-    assert all(torch.equal(value.cpu(), saved[key]) for key, value in task.state_dict().items())
-
-
-def test_no_network_is_asked_for_weights(checkpoint, tmp_path):
-    saved = torch.load(checkpoint, weights_only=True)
-    saved["hyper_parameters"]["weights"] = "https://example.invalid/imagenet"
-    torch.save(saved, tmp_path / "model.ckpt")
-    assert len(load_model(tmp_path / "model.ckpt").classes) == 5
-
-
-class Boobytrap:
-    """What a stranger's pickle could do."""
-
-    def __reduce__(self):
-        return (exec, ("raise SystemExit('code from a checkpoint was run')",))
-
-
-BROKEN = {
-    "missing": (lambda path, good: None, "which does not exist"),
-    "text": (lambda path, good: path.write_text("not a model"), r"got .*broken\.ckpt"),
-    "empty": (lambda path, good: path.touch(), r"got .*broken\.ckpt"),
-    "truncated": (lambda path, good: path.write_bytes(good.read_bytes()[:200_000]), r"got .*broken\.ckpt"),
-    "a folder": (lambda path, good: path.mkdir(), r"got .*broken\.ckpt"),
-    "another model": (lambda path, good: torch.save({"state_dict": {}}, path), r"got .*broken\.ckpt"),
-    "a tensor": (lambda path, good: torch.save(torch.zeros(3), path), r"got .*broken\.ckpt"),
-    "code": (lambda path, good: torch.save({"hyper_parameters": Boobytrap()}, path), r"got .*broken\.ckpt"),
-}
-
-
-@pytest.mark.parametrize(("spoil", "message"), BROKEN.values(), ids=BROKEN)
-def test_what_is_no_checkpoint_of_ours_is_refused(checkpoint, tmp_path, spoil, message):
-    path = tmp_path / "broken.ckpt"
-    spoil(path, checkpoint)
-    with pytest.raises(GeoPointSegError, match=f"expected a checkpoint.*{message}"):
-        load_model(path)
-
-
-def test_weights_of_another_network_are_refused(checkpoint, tmp_path):
-    saved = torch.load(checkpoint, weights_only=True)
-    saved["hyper_parameters"]["card"]["bands"] = [1, 2, 3]
-    torch.save(saved, tmp_path / "model.ckpt")
-    with pytest.raises(GeoPointSegError, match="expected a checkpoint"):
-        load_model(tmp_path / "model.ckpt")
