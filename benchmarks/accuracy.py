@@ -18,25 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.accuracy_cells import Place, cell_path, judge, load, save, tabulate
-from benchmarks.accuracy_data import (
-    SETTINGS,
-    Data,
-    Setting,
-    clicks,
-    dense,
-    dubai,
-    prepare,
-    pseudo_masks,
-    synthetic,
-)
+from benchmarks.accuracy_cells import Cells, Place, cell_path, judge, load, save, tabulate
+from benchmarks.accuracy_data import SETTINGS, Data, Setting, clicks, dense, dubai, prepare, pseudo_masks, synthetic
 from benchmarks.forests import cut, object_forest, pixel_forest, vote
 from benchmarks.harness import finish, parser
+from benchmarks.lssqps import BATCH, CHIP, LOSS, SPREADING, LssqpsData, lssqps_task
 from benchmarks.training import network
 from geopointseg.confusion import confusion_matrix
 from geopointseg.grid import Window
 from geopointseg.labels.pseudomask import Spreading
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.predict import predict
 from geopointseg.raster import open_raster, raster_classes, read_labels
 
@@ -50,12 +42,15 @@ METHODS = {
     "pixel-forest": "pixel forest",
     "pixel-forest-vote": "pixel forest, superpixel vote",
     "object-forest": "object forest",
+    "lssqps": "LSSQPS recipe",
     "points-only": "partial CE on points only",
     "default": "default (reach)",
     "best": "best (default, superpixel vote)",
     "dense": "dense supervision",
 }
-LEFT_OUT = "Left out: the LSSQPS recipe, until its loss is in geopointseg.learning.losses."
+if LOSS is None:
+    del METHODS["lssqps"]
+LEFT_OUT = "Left out: the LSSQPS recipe, until geopointseg.learning.losses has its loss." if LOSS is None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +63,6 @@ class Plan:
     """At most; the learning rate falls to zero over them."""
     chip: int
     """Side of a chip in pixels."""
-
-    def facts(self) -> dict[str, Any]:
-        """The plan as plain values."""
-        return {"minutes": self.minutes, "chip": self.chip}
 
 
 def run_pixel_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
@@ -90,6 +81,16 @@ def run_object_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
     found = object_forest(setting.images, points, setting.tests, setting.judged, place.seed)
     facts = {"seconds": round(time.perf_counter() - start, 1), "device": device(cpu=True)}
     return {"object-forest": found}, facts
+
+
+def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """The LSSQPS recipe."""
+    points = clicks(setting, int(place.budget), place.seed)
+    masks = pseudo_masks(setting, int(place.budget), place.seed, SPREADING)
+    images = [str(image) for image in setting.images]
+    data = LssqpsData(images, masks, points, chip=CHIP, batch_size=BATCH, steps=plan.steps, seed=place.seed)
+    maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data, masks))
+    return {"lssqps": matrices(setting, maps)}, facts
 
 
 def run_points_only(setting: Setting, place: Place, plan: Plan) -> Outcome:
@@ -116,6 +117,7 @@ def run_dense(setting: Setting, place: Place, plan: Plan) -> Outcome:
 RUNS: dict[tuple[str, ...], Callable[[Setting, Place, Plan], Outcome]] = {
     ("pixel-forest", "pixel-forest-vote"): run_pixel_forest,
     ("object-forest",): run_object_forest,
+    ("lssqps",): run_lssqps,
     ("points-only",): run_points_only,
     ("default", "best"): run_default,
     ("dense",): run_dense,
@@ -126,24 +128,36 @@ RUNS: dict[tuple[str, ...], Callable[[Setting, Place, Plan], Outcome]] = {
 def run_network(
     setting: Setting, masks: Path, budget: int, seed: int, plan: Plan
 ) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
-    """Train on masks and classify the test images.
+    """As `train_and_map`, on chips around clicks."""
+    images = [str(image) for image in setting.images]
+    points = clicks(setting, budget, seed)
+    data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
+    return train_and_map(setting, data, seed, plan)
+
+
+def train_and_map(
+    setting: Setting,
+    data: PointDataModule,
+    seed: int,
+    plan: Plan,
+    make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
+) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    """Train and classify the test images.
 
     Returns:
         (height, width) class ids of each test image, and the facts of the run.
     """
-    images = [str(image) for image in setting.images]
-    points = clicks(setting, budget, seed)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
         start = time.perf_counter()
-        model, steps = network(data, out, steps=plan.steps, minutes=plan.minutes, seed=seed)
+        model, steps = network(data, out, steps=plan.steps, minutes=plan.minutes, seed=seed, make=make)
         trained = time.perf_counter()
         predict(model, [str(test) for test in setting.tests], out=out / "maps")
         done = time.perf_counter()
         maps = [read_whole(out / "maps" / test.name) for test in setting.tests]
     seconds = {"training": round(trained - start, 1), "prediction": round(done - trained, 1)}
-    return maps, {"seconds": seconds, "steps": steps, "device": device(), **plan.facts()}
+    facts = {"seconds": seconds, "steps": steps, "minutes": plan.minutes, "chip": data.chip, "batch": data.batch_size}
+    return maps, facts | {"device": device(), "torch": torch.__version__}
 
 
 def matrices(setting: Setting, maps: Sequence[NDArray[np.uint8]]) -> Matrices:
@@ -185,7 +199,7 @@ def arguments() -> argparse.Namespace:
 
 
 def wanted(given: argparse.Namespace) -> list[tuple[Place, tuple[str, ...]]]:
-    """The runs that are to be done, those first that the issue's bounds need."""
+    """The runs that are to be done, seed by seed."""
     runs = []
     for seed in given.seeds:
         for setting in given.settings:
@@ -214,7 +228,7 @@ def fill(given: argparse.Namespace, data: Data, plan: Plan) -> None:
 def main() -> None:
     """Fill in what is missing and print the tables."""
     given = arguments()
-    plan = Plan(40, None, 128) if given.quick else Plan(1_000_000, given.minutes, given.chip)
+    plan = Plan(40, None, 64) if given.quick else Plan(1_000_000, given.minutes, given.chip)
     if not given.table:
         data = synthetic(given.cache / "synthetic") if given.quick else dubai(given.cache / "dubai")
         fill(given, data, plan)
@@ -226,18 +240,15 @@ def main() -> None:
             found, bounds, reached = judge(setting, cells)
             figures, targets, met = figures | found, targets | bounds, met and reached
     note = "points: per 512² pixels of known truth; (n): from n seeds, not three; –: not computed"
-    finish("\n\n".join([*texts, note, LEFT_OUT]), figures, targets, met=met, out=given.out)
+    finish("\n\n".join(filter(None, [*texts, note, LEFT_OUT])), figures, targets, met=met, out=given.out)
 
 
-def describe(cells: Any) -> str:
-    """How the networks of these cells were trained; several ways are all named, for they should not be compared."""
-    ways = {
-        f"{'no limit' if cell['minutes'] is None else '%g min' % cell['minutes']} of training at most "
-        f"({cell['device']}, chips of {cell['chip']} px)"
-        for seeds in cells.values()
-        for cell in seeds
-        if "chip" in cell
-    }
+def describe(cells: Cells) -> str:
+    """How the networks of these cells were trained; where there are several ways, all are named."""
+    ways = set()
+    for cell in (cell for seeds in cells.values() for cell in seeds if "steps" in cell):
+        length = f"{cell['minutes']:g} min" if cell["minutes"] else f"{cell['steps']} steps"
+        ways.add(f"networks trained for {length} from a random start on {cell['device']}")
     return "; ".join(sorted(ways)) or "no network yet"
 
 

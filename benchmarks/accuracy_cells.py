@@ -16,7 +16,7 @@ from geopointseg import __version__
 from geopointseg.confusion import scores
 from geopointseg.files import write_json
 
-__all__ = ["Place", "cell_path", "counts", "judge", "load", "micro_iou", "save", "tabulate"]
+__all__ = ["Cells", "Place", "cell_path", "counts", "judge", "load", "micro_iou", "save", "tabulate"]
 
 Matrix = NDArray[np.int64]
 Cells = Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
