@@ -88,7 +88,8 @@ def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
     points = clicks(setting, int(place.budget), place.seed)
     masks = pseudo_masks(setting, int(place.budget), place.seed, SPREADING)
     images = [str(image) for image in setting.images]
-    data = LssqpsData(images, masks, points, chip=CHIP, batch_size=BATCH, steps=plan.steps, seed=place.seed)
+    chip = min(CHIP, plan.chip)
+    data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=plan.steps, seed=place.seed)
     maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data, masks))
     return {"lssqps": matrices(setting, maps)}, facts
 
@@ -237,7 +238,7 @@ def main() -> None:
         cells = load(given.results, setting, list(METHODS))
         texts.append(f"{setting}: {describe(cells)}\n\n{tabulate(cells, METHODS, BUDGETS)}")
         if setting != "validation":
-            found, bounds, reached = judge(setting, cells)
+            found, bounds, reached = judge(setting, cells, 1 if given.quick else 3)
             figures, targets, met = figures | found, targets | bounds, met and reached
     note = "points: per 512² pixels of known truth; (n): from n seeds, not three; –: not computed"
     finish("\n\n".join(filter(None, [*texts, note, LEFT_OUT])), figures, targets, met=met, out=given.out)

@@ -125,13 +125,18 @@ def _values(seeds: Sequence[Mapping[str, Any]], score: str) -> list[float]:
     return [scores(np.array(cell["confusion"]), cell["classes"])["miou"] for cell in seeds]
 
 
-def judge(setting: str, cells: Cells) -> tuple[dict[str, float], dict[str, str], bool]:
+def judge(setting: str, cells: Cells, seeds: int) -> tuple[dict[str, float], dict[str, str], bool]:
     """Hold the default at 50 points against what the project promises.
+
+    Args:
+        setting: Its name.
+        cells: Of the setting.
+        seeds: How many must be there for a bound to be met.
 
     Returns:
         Figures, of the comparisons whose cells are there; the bounds of all; whether all are met.
     """
-    found = {method: _values(seeds, "mIoU") for (budget, method), seeds in cells.items() if budget in ("50", "all")}
+    found = {method: _values(each, "mIoU") for (budget, method), each in cells.items() if budget in ("50", "all")}
     forests = [name for name in ("pixel-forest", "pixel-forest-vote", "object-forest") if name in found]
     forest = max(forests, key=lambda name: np.mean(found[name]), default="pixel-forest-vote")
     ours = found.get("default")
@@ -147,6 +152,7 @@ def judge(setting: str, cells: Cells) -> tuple[dict[str, float], dict[str, str],
         if ours is None or theirs is None:
             met = False
             continue
+        met &= min(len(ours), len(theirs)) >= seeds
         gain = float(np.mean(ours) - np.mean(theirs))
         if peer == "dense":
             figures[name] = float(np.mean(ours) / np.mean(theirs))

@@ -5,6 +5,7 @@ publisher states no size). In `same-place` every image is cut into a checkerboar
 of one colour, the others are judged, and a frame of every block is neither. In `new-place` whole tiles are learnt from or judged.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from benchmarks.harness import DATA
 from benchmarks.training import dense_masks
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.grid import Grid, Window
+from geopointseg.labels import pseudomask
 from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths
 from geopointseg.labels.strategies import draw_points
@@ -206,12 +208,18 @@ def clicks(setting: Setting, budget: int, seed: int) -> Path:
 
 
 def pseudo_masks(setting: Setting, budget: int, seed: int, spreading: Spreading) -> Path:
-    """The folder of pseudo-masks from these clicks, made once."""
-    folder = setting.folder / "masks" / f"{spreading.spread}-{budget}-{seed}"
+    """The folder of pseudo-masks from these clicks, made once, and again when the code that makes them has changed."""
+    folder = setting.folder / "masks" / labels_code() / f"{spreading.spread}-{budget}-{seed}"
     if not (folder / "mask.json").exists():  # which is written last
         images = [str(image) for image in setting.images]
         mask(images, points=clicks(setting, budget, seed), spreading=spreading, out=folder, overwrite=True)
     return folder
+
+
+def labels_code() -> str:
+    """Eight characters that change with the code of `geopointseg.labels`."""
+    sources = sorted(Path(pseudomask.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:8]
 
 
 def dense(setting: Setting) -> Path:

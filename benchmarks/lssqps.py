@@ -1,8 +1,9 @@
 """The LSSQPS recipe (arXiv 2309.05490, as its code has it), on our network: what is compared is labels, loss and training.
 
 Majority in about 100 SLIC superpixels per 512², squared error on raw outputs with classes divided by their frequency, Adam at
-1e-4, batches of 4 chips of 224 pixels drawn anywhere, pixel values from 0 to 1, no augmentation. Its networks start from weights
-that cannot be fetched here; ours start at random, all alike.
+1e-4, batches of 4 chips of 224 pixels drawn anywhere, pixel values from 0 to 1, no augmentation. Two things differ, to its
+advantage or alike for all: its chips are whole tiles shrunk to 224 pixels, these have the full resolution; its networks start
+from weights that cannot be fetched here, these at random as all others do.
 """
 
 from collections.abc import Callable

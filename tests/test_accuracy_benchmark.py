@@ -115,8 +115,9 @@ def test_tables_and_bounds_come_from_the_cells(tmp_path):
     assert lines[4].count("±") == 2  # dense supervision is the same at every budget
     assert lines[6].split() == ["best", "mIoU", "–", "–"]
 
-    figures, targets, met = judge("same-place", cells)
+    figures, targets, met = judge("same-place", cells, 3)
     assert met
+    assert not judge("same-place", cells, 4)[2]
     assert set(targets) <= set(figures)
     miou = {method: figures[f"same-place, {method}: mIoU"] for method in reached}
     assert figures["same-place, above forests"] == pytest.approx(miou["default"] - miou["pixel-forest-vote"])
@@ -124,7 +125,7 @@ def test_tables_and_bounds_come_from_the_cells(tmp_path):
 
 def test_bounds_are_not_met_by_cells_that_are_missing(tmp_path):
     save(tmp_path, Place("new-place", "50", 0), "default", NAMES, accuracy(0.9), {})
-    figures, targets, met = judge("new-place", load(tmp_path, "new-place", ["default", "dense"]))
+    figures, targets, met = judge("new-place", load(tmp_path, "new-place", ["default", "dense"]), 1)
     assert not met
     assert len(targets) == 3
     assert list(figures) == ["new-place, default: mIoU"]
