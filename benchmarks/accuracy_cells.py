@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import deviation, spread, table
 from geopointseg import __version__
 from geopointseg.confusion import scores
-from geopointseg.files import write_json
+from geopointseg.files import replacing
 
 __all__ = ["Cells", "Place", "cell_path", "counts", "judge", "load", "micro_iou", "save", "tabulate"]
 
@@ -75,7 +75,11 @@ def save(
         "confusion": sum(matrices).tolist(),
         "counts": [counts(matrix) for matrix in matrices],
     }
-    return write_json(cell_path(results, place, method), cell)
+    path = cell_path(results, place, method)
+    with replacing(path, overwrite=True) as partial:
+        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cell.items())
+        partial.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    return path
 
 
 def _commit() -> str | None:
