@@ -241,7 +241,9 @@ def main() -> None:
             found, bounds, reached = judge(setting, cells, 1 if given.quick else 3)
             figures, targets, met = figures | found, targets | bounds, met and reached
     note = "points: per 512² pixels of known truth; (n): from n seeds, not three; –: not computed"
-    finish("\n\n".join(filter(None, [*texts, note, LEFT_OUT])), figures, targets, met=met, out=given.out)
+    finish(
+        "\n\n".join(filter(None, [*texts, note, LEFT_OUT])), figures, targets, met=bool(targets) and met, out=given.out
+    )
 
 
 def describe(cells: Cells) -> str:
