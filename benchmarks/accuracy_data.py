@@ -195,8 +195,7 @@ def clicks(setting: Setting, budget: int, seed: int) -> Path:
         places = gpd.points_from_xy(*grid.xy(rows, cols))
         frames.append(gpd.GeoDataFrame({"class_id": labels[rows, cols]}, geometry=places, crs=grid.crs.to_wkt()))
         ground = shapely.union_all([shapely.box(*grid.window_bounds(window)) for window in windows])
-        # A quarter of a pixel less, because every pixel that a held-out polygon touches is closed.
-        closed.append(shapely.box(*grid.bounds).difference(ground.buffer(grid.pixel_size[0] / 4, join_style="mitre")))
+        closed.append(shapely.box(*grid.bounds).difference(ground))
     frame = gpd.GeoDataFrame(pd.concat(frames, ignore_index=True))
     frame["class_name"] = np.array(classes.names, dtype=object)[frame["class_id"]]
     frame["class_id"] = frame["class_id"].astype("Int64")
