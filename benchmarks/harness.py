@@ -11,18 +11,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["DATA", "deviation", "finish", "options", "race", "spread", "table"]
+__all__ = ["DATA", "deviation", "finish", "options", "parser", "race", "spread", "table"]
 
 DATA = Path(os.environ.get("GEOPOINTSEG_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 """Real rasters that are not part of the project."""
 
 
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser of --quick and --out, to which a benchmark may add its own."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--quick", action="store_true", help="end within a minute or so; ratios stay meaningful")
+    made.add_argument("--out", type=Path, help="keep the table and the figures in this file too")
+    return made
+
+
 def options(description: str) -> argparse.Namespace:
     """Parse --quick and --out."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--quick", action="store_true", help="end within a minute or so; ratios stay meaningful")
-    parser.add_argument("--out", type=Path, help="keep the table and the figures in this file too")
-    return parser.parse_args()
+    return parser(description).parse_args()
 
 
 def race(rounds: int, **runners: Callable[[], object]) -> dict[str, list[float]]:

@@ -8,26 +8,23 @@ import json
 import tempfile
 from pathlib import Path
 
-import lightning
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.harness import DATA, deviation, finish, options, spread, table
-from geopointseg.classes import UNLABELLED, Classes
+from benchmarks.networks import dense_masks, ids, network
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.grid import Window
 from geopointseg.labels.draw import draw
 from geopointseg.labels.points import Points, load_points
-from geopointseg.labels.pseudomask import Spreading, mask, mask_paths
+from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.learning.data import PointDataModule, sites
-from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.priors import estimate_priors
-from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import against_truth
 from geopointseg.maps.predict import predict
-from geopointseg.raster import Raster, creating, open_raster, read
+from geopointseg.raster import open_raster, read
 
 Matrix = NDArray[np.int64]
 FOLDER = DATA / "korea_sentinel2"
@@ -68,40 +65,6 @@ def flat(image: Path) -> NDArray[np.uint8]:
     return pixels.reshape(len(pixels), -1).T
 
 
-def ids(mask_path: Path, classes: Classes) -> NDArray[np.uint8]:
-    """Class ids of a mask of codes."""
-    lookup = np.full(256, UNLABELLED, np.uint8)
-    lookup[list(classes.codes)] = range(len(classes))
-    with rasterio.open(mask_path) as source:
-        found: NDArray[np.uint8] = lookup[source.read(1)]
-    return found
-
-
-def dense_masks(images: list[Path], masks: list[Path], classes: Classes, folder: Path) -> None:
-    """Dense masks in the layout of pseudo-masks, every class with the same weight in all, as the points have."""
-    dense = [ids(path, classes) for path in masks]
-    count = sum(np.bincount(d.ravel(), minlength=256) for d in dense)
-    weight_of = (1e6 / np.maximum(count, 1)).astype(np.float32)
-    for raster, labels in zip(map(open_raster, images), dense, strict=True):
-        labels_path, weights_path = mask_paths(folder, raster)
-        write(labels_path, raster, labels, nodata=UNLABELLED)
-        write(weights_path, raster, weight_of[labels], nodata=0)
-
-
-def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: float) -> None:
-    """Write one band on a raster's grid."""
-    with creating(path, raster.grid, dtype=str(values.dtype), nodata=nodata, overwrite=True) as target:
-        target.write(values, 1)
-
-
-def network(images: list[Path], masks: Path, points: Path, out: Path, *, steps: int, seed: int) -> Path:
-    """Train as `geopointseg run` does, in fewer steps: six trainings have to fit into minutes on a CPU."""
-    data = PointDataModule([str(i) for i in images], masks, points, steps=steps, seed=seed)
-    lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, steps=steps)
-    return fit(lightning.Trainer(**trainer_options(out, steps=steps)), task, data, out, overwrite=True).model
-
-
 def main() -> None:
     """Run all methods on all seeds and print the table."""
     chosen = options(__doc__ or "")
@@ -118,7 +81,8 @@ def main() -> None:
             dense_masks(images, masks, points.classes, out / "dense")
             matrices = forests(points, images, tests, truth, seed)
             for method, labels in (("points", out / "masks"), ("dense masks", out / "dense")):
-                model = network(images, labels, layer, out / method, steps=steps, seed=seed)
+                data = PointDataModule([str(i) for i in images], labels, layer, steps=steps, seed=seed)
+                model, _ = network(data, out / method, steps=steps, seed=seed)
                 predict(model, [str(t) for t in tests], out=out / method / "maps")
                 maps = [out / method / "maps" / t.name for t in tests]
                 matrices[method] = against_truth(maps, truth).matrix

@@ -1,0 +1,259 @@
+"""Accuracy on Dubai: what simulated clicks give, in the place they lie in and in a place never seen.
+
+`same-place`: every image is cut into blocks, clicks lie in one half of them, the other half is judged. `new-place`: tiles 1, 4,
+5 and 6 are learnt from, tile 7 is judged. Networks start at random. Every cell of the tables is a file; those that are there are
+not computed again, so that the tables can be filled in over several sittings.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.accuracy_cells import Cells, Place, cell_path, judge, load, save, tabulate
+from benchmarks.accuracy_data import SETTINGS, Data, Setting, clicks, dense, dubai, prepare, pseudo_masks, synthetic
+from benchmarks.forests import cut, object_forest, pixel_forest, vote
+from benchmarks.harness import finish, parser
+from benchmarks.lssqps import BATCH, CHIP, LOSS, SPREADING, LssqpsData, lssqps_task
+from benchmarks.networks import network
+from geopointseg.confusion import confusion_matrix
+from geopointseg.grid import Window
+from geopointseg.labels.pseudomask import Spreading
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.maps.predict import predict
+from geopointseg.raster import open_raster, raster_classes, read_labels
+
+Matrices = list[NDArray[np.int64]]
+Outcome = tuple[dict[str, Matrices], dict[str, Any]]
+"""Confusion matrices of every test image by method, and the facts of the run."""
+
+ROOT = Path(__file__).resolve().parents[1]
+BUDGETS = ("10", "20", "30", "40", "50")
+METHODS = {
+    "pixel-forest": "pixel forest",
+    "pixel-forest-vote": "pixel forest, superpixel vote",
+    "object-forest": "object forest",
+    "lssqps": "LSSQPS recipe",
+    "points-only": "partial CE on points only",
+    "default": "default (reach)",
+    "best": "best (default, superpixel vote)",
+    "dense": "dense supervision",
+}
+if LOSS is None:
+    del METHODS["lssqps"]
+LEFT_OUT = "Left out: the LSSQPS recipe, until geopointseg.learning.losses has its loss." if LOSS is None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How networks are trained."""
+
+    steps: int
+    """At most."""
+    minutes: float | None
+    """At most; the learning rate falls to zero over them."""
+    chip: int
+    """Side of a chip in pixels."""
+
+
+def run_pixel_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """A forest on pixels, and its vote in superpixels."""
+    points = clicks(setting, int(place.budget), place.seed)
+    start = time.perf_counter()
+    plain, voted = pixel_forest(setting.images, points, setting.tests, setting.judged, place.seed)
+    facts = {"seconds": round(time.perf_counter() - start, 1), "device": device(cpu=True)}
+    return {"pixel-forest": plain, "pixel-forest-vote": voted}, facts
+
+
+def run_object_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """A forest on superpixels."""
+    points = clicks(setting, int(place.budget), place.seed)
+    start = time.perf_counter()
+    found = object_forest(setting.images, points, setting.tests, setting.judged, place.seed)
+    facts = {"seconds": round(time.perf_counter() - start, 1), "device": device(cpu=True)}
+    return {"object-forest": found}, facts
+
+
+def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """The LSSQPS recipe."""
+    points = clicks(setting, int(place.budget), place.seed)
+    masks = pseudo_masks(setting, int(place.budget), place.seed, SPREADING)
+    images = [str(image) for image in setting.images]
+    chip = min(CHIP, plan.chip)
+    data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=plan.steps, seed=place.seed)
+    maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data, masks))
+    return {"lssqps": matrices(setting, maps)}, facts
+
+
+def run_points_only(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """Partial cross-entropy on the clicks' own pixels."""
+    masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading("single-pixel"))
+    maps, facts = run_network(setting, masks, int(place.budget), place.seed, plan)
+    return {"points-only": matrices(setting, maps)}, facts
+
+
+def run_default(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """What `geopointseg run` does; and with the majority in each superpixel."""
+    masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading())
+    maps, facts = run_network(setting, masks, int(place.budget), place.seed, plan)
+    voted = [vote(labels, cut(image)) for labels, image in zip(maps, setting.tests, strict=True)]
+    return {"default": matrices(setting, maps), "best": matrices(setting, voted)}, facts
+
+
+def run_dense(setting: Setting, place: Place, plan: Plan) -> Outcome:
+    """The truth of the very ground that clicks may lie on; chips lie where 50 clicks per 512² put them."""
+    maps, facts = run_network(setting, dense(setting), 50, place.seed, plan)
+    return {"dense": matrices(setting, maps)}, facts
+
+
+RUNS: dict[tuple[str, ...], Callable[[Setting, Place, Plan], Outcome]] = {
+    ("pixel-forest", "pixel-forest-vote"): run_pixel_forest,
+    ("object-forest",): run_object_forest,
+    ("lssqps",): run_lssqps,
+    ("points-only",): run_points_only,
+    ("default", "best"): run_default,
+    ("dense",): run_dense,
+}
+"""What computes which methods."""
+
+
+def run_network(
+    setting: Setting, masks: Path, budget: int, seed: int, plan: Plan
+) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    """As `train_and_map`, on chips around clicks."""
+    images = [str(image) for image in setting.images]
+    points = clicks(setting, budget, seed)
+    data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
+    return train_and_map(setting, data, seed, plan)
+
+
+def train_and_map(
+    setting: Setting,
+    data: PointDataModule,
+    seed: int,
+    plan: Plan,
+    make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
+) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    """Train and classify the test images.
+
+    Returns:
+        (height, width) class ids of each test image, and the facts of the run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        start = time.perf_counter()
+        model, steps = network(data, out, steps=plan.steps, minutes=plan.minutes, seed=seed, make=make)
+        trained = time.perf_counter()
+        predict(model, [str(test) for test in setting.tests], out=out / "maps")
+        done = time.perf_counter()
+        maps = [read_whole(out / "maps" / test.name) for test in setting.tests]
+    seconds = {"training": round(trained - start, 1), "prediction": round(done - trained, 1)}
+    facts = {"seconds": seconds, "steps": steps, "minutes": plan.minutes, "chip": data.chip, "batch": data.batch_size}
+    return maps, facts | {"device": device(), "torch": torch.__version__}
+
+
+def matrices(setting: Setting, maps: Sequence[NDArray[np.uint8]]) -> Matrices:
+    """Confusion matrices of maps of the test images."""
+    size = len(raster_classes(setting.judged[0]))
+    pairs = zip(setting.judged, maps, strict=True)
+    return [confusion_matrix(read_whole(truth), labels, size) for truth, labels in pairs]
+
+
+def read_whole(path: Path) -> NDArray[np.uint8]:
+    """(height, width) class ids of a class raster."""
+    return read_labels(path, Window(0, 0, *open_raster(path).grid.shape))
+
+
+def device(*, cpu: bool = False) -> str:
+    """What computes, in words."""
+    if torch.cuda.is_available() and not cpu:
+        return str(torch.cuda.get_device_name())
+    return f"CPU, {os.cpu_count()} cores"
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    made = parser(__doc__ or "")
+    made.add_argument("--settings", nargs="+", choices=SETTINGS, default=SETTINGS[:2])
+    made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    made.add_argument("--budgets", nargs="+", choices=BUDGETS, help="default: 50, and 10 for the default method")
+    made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    made.add_argument("--minutes", type=float, default=4, help="of training, for each network")
+    made.add_argument("--chip", type=int, default=256, help="side of a training chip in pixels")
+    made.add_argument("--again", action="store_true", help="compute cells anew that are there")
+    made.add_argument("--table", action="store_true", help="only print what is there")
+    made.add_argument("--cache", type=Path, default=ROOT / ".cache" / "accuracy", help="for images, clicks and masks")
+    made.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "accuracy", help="for cells")
+    given = made.parse_args()
+    if given.quick:
+        given.seeds, given.again, given.results = [0], True, given.cache / "synthetic" / "results"
+    return given
+
+
+def wanted(given: argparse.Namespace) -> list[tuple[Place, tuple[str, ...]]]:
+    """The runs that are to be done, seed by seed."""
+    runs = []
+    for seed in given.seeds:
+        for setting in given.settings:
+            for made in RUNS:
+                chosen = set(made) & set(given.methods)
+                usual = ("50", "10") if "default" in made else ("50",)
+                for budget in ("all",) if "dense" in made else given.budgets or usual:
+                    place = Place(setting, budget, seed)
+                    if any(given.again or not cell_path(given.results, place, name).exists() for name in chosen):
+                        runs.append((place, made))
+    return runs
+
+
+def fill(given: argparse.Namespace, data: Data, plan: Plan) -> None:
+    """Compute the cells that are missing."""
+    runs = wanted(given)
+    for number, (place, made) in enumerate(runs, 1):
+        setting = prepare(data, place.setting)
+        found, facts = RUNS[made](setting, place, plan)
+        names = raster_classes(setting.judged[0]).names
+        for method in made:
+            save(given.results, place, method, names, found[method], facts)
+        print(f"{number}/{len(runs)}: {place.setting}, {place.budget} points, seed {place.seed}: {made[0]}", flush=True)
+
+
+def main() -> None:
+    """Fill in what is missing and print the tables."""
+    given = arguments()
+    plan = Plan(40, None, 64) if given.quick else Plan(1_000_000, given.minutes, given.chip)
+    if not given.table:
+        data = synthetic(given.cache / "synthetic") if given.quick else dubai(given.cache / "dubai")
+        fill(given, data, plan)
+    texts, figures, targets, met = [], {}, {}, True
+    for setting in given.settings:
+        cells = load(given.results, setting, list(METHODS))
+        texts.append(f"{setting}: {describe(cells)}\n\n{tabulate(cells, METHODS, BUDGETS)}")
+        if setting != "validation":
+            found, bounds, reached = judge(setting, cells, 1 if given.quick else 3)
+            figures, targets, met = figures | found, targets | bounds, met and reached
+    note = "points: per 512² pixels of known truth; (n): from n seeds, not three; –: not computed"
+    finish(
+        "\n\n".join(filter(None, [*texts, note, LEFT_OUT])), figures, targets, met=bool(targets) and met, out=given.out
+    )
+
+
+def describe(cells: Cells) -> str:
+    """How the networks of these cells were trained; where there are several ways, all are named."""
+    ways = set()
+    for cell in (cell for seeds in cells.values() for cell in seeds if "steps" in cell):
+        length = f"{cell['minutes']:g} min" if cell["minutes"] else f"{cell['steps']} steps"
+        ways.add(f"networks trained for {length} from a random start on {cell['device']}")
+    return "; ".join(sorted(ways)) or "no network yet"
+
+
+if __name__ == "__main__":
+    main()
