@@ -41,6 +41,7 @@ def trainer_options(
         "max_time": _as_time(minutes),
         "precision": precision(wanted),
         "devices": 1,
+        "use_distributed_sampler": False,  # ours gives every process its own chips
         "num_sanity_val_steps": 0,
         "log_every_n_steps": min(10, steps),
         "gradient_clip_val": 1.0,

@@ -10,7 +10,10 @@ import torch
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.learning.data import HeldOut, Imagery, PointDataModule, PointGeoSampler, Sites, TileGeoSampler, sites
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.datasets import HeldOut, Imagery
+from geopointseg.learning.samplers import PointGeoSampler, TileGeoSampler
+from geopointseg.learning.sites import Sites, sites
 from geopointseg.raster import open_raster
 
 GRIDS = {
@@ -123,71 +126,6 @@ def test_a_pixel_without_data_is_nan_in_a_chip(study, located, window_of):
         np.testing.assert_array_equal(chip["image"], expected)
 
 
-# drawing
-
-
-def draw(rasters, where, **options):
-    """(raster, window) of every chip of an epoch."""
-    imagery = Imagery(rasters)
-    return [imagery.locate(query) for query in PointGeoSampler(rasters, where, **options)]
-
-
-@pytest.fixture
-def ground(raster_file):
-    """One raster of 80 x 111 pixels."""
-    return [open_raster(raster_file(np.zeros((80, 111), np.uint8), pixel=(7.3, 4.1)))]
-
-
-WHERE = Sites([0] * 6, [0, 79, 40, 10, 79, 33], [0, 110, 50, 100, 0, 33], [2, 2, 5, 5, 5, 7])
-
-
-def test_every_chip_holds_its_point_and_stays_on_the_raster(ground):
-    for number, window in draw(ground, WHERE, chip=32, length=60):
-        assert number == 0
-        assert window == window.within(80, 111)
-        rows, cols = WHERE.row - window.row, WHERE.col - window.col
-        assert ((rows >= 0) & (rows < 32) & (cols >= 0) & (cols < 32)).any()
-
-
-def test_classes_come_in_turn_and_every_point_of_a_class_before_any_twice(ground):
-    # one point per chip: they lie farther apart than a chip is wide
-    where = Sites([0] * 4, [5, 75, 5, 75], [5, 5, 105, 105], [0, 0, 0, 9])
-    visited = []
-    for _, window in draw(ground, where, chip=32, length=24):
-        (held,) = np.flatnonzero(
-            (where.row >= window.row)
-            & (where.row < window.row + 32)
-            & (where.col >= window.col)
-            & (where.col < window.col + 32)
-        )
-        visited.append(int(held))
-    assert set(visited[1::2]) == {3}
-    first = visited[0::2]
-    assert [sorted(first[i : i + 3]) for i in range(0, 12, 3)] == [[0, 1, 2]] * 4
-    assert len({tuple(first[i : i + 3]) for i in range(0, 12, 3)}) > 1
-
-
-def test_the_draw_depends_on_seed_and_epoch_alone(ground):
-    sampler = PointGeoSampler(ground, WHERE, chip=32, length=20, seed=3)
-    torch.manual_seed(1)
-    np.random.seed(1)
-    first, second = list(sampler), list(sampler)
-    torch.manual_seed(2)
-    np.random.seed(2)
-    again = PointGeoSampler(ground, WHERE, chip=32, length=20, seed=3)
-    assert (list(again), list(again)) == (first, second)
-    assert first != second
-    assert list(PointGeoSampler(ground, WHERE, chip=32, length=20, seed=4)) != first
-    assert len(sampler) == len(first) == 20
-
-
-def test_a_point_lands_all_over_the_chip(ground):
-    where = Sites([0], [40], [50], [0])
-    places = np.array([(40 - w.row, 50 - w.col) for _, w in draw(ground, where, chip=32, length=400)])
-    assert places.min(axis=0).max() <= 1
-    assert places.max(axis=0).min() >= 30
-
-
 def test_a_raster_smaller_than_a_chip_is_padded_with_nothing(study, located):
     image, mask, weight = located(20, 40)
     module = study({"a": (image, mask, weight)}, [(3, 5, 0, "train"), (19, 39, 1, "train")], chip=64, steps=1)
@@ -201,11 +139,6 @@ def test_a_raster_smaller_than_a_chip_is_padded_with_nothing(study, located):
         assert chip["image"][:, outside].isnan().all()
         assert chip["mask"][outside].unique().tolist() == [255]
         assert chip["weight"][outside].unique().tolist() == [0]
-
-
-def test_no_training_point_on_the_rasters_is_refused(ground):
-    with pytest.raises(GeoPointSegError, match="expected training points on the rasters, got none"):
-        PointGeoSampler(ground, Sites([], [], [], []), chip=32, length=4)
 
 
 # held-out points
@@ -237,68 +170,10 @@ def test_a_point_held_out_on_two_rasters_counts_on_each(raster_file):
     assert all(s["mask"][3, 3] == 1 and s["mask"].dtype == torch.int64 for s in samples)
 
 
-def test_sites_are_the_used_points_of_a_split_on_every_raster(study, located):
-    clicks = [(0, 0, 1, "train"), (5, 6, 0, "test"), (7, 8, 0, "gap"), (70, 100, 1, "train")]
-    module = study({"big": located(80, 111), "small": located(40, 60)}, clicks, chip=32)
-
-    def found(split):
-        s = sites(module.points, module.rasters, split)
-        return sorted(zip(*(column.tolist() for column in (s.raster, s.row, s.col, s.class_id)), strict=True))
-
-    assert found("train") == [(0, 0, 0, 1), (0, 70, 100, 1), (1, 0, 0, 1)]
-    assert found("test") == [(0, 5, 6, 0), (1, 5, 6, 0)]
-
-
 def test_without_held_out_points_there_is_nothing_to_validate(study, located):
     module = study({"a": located(64, 64)}, [(1, 1, 0, "train"), (2, 2, 1, "train")], chip=32)
     module.setup("fit")
     assert module.val_dataloader() == []
-
-
-def test_what_a_query_names_is_found_again(ground):
-    imagery, sampler = Imagery(ground), TileGeoSampler(ground, WHERE, chip=32)
-    assert [imagery.locate(query)[1] for query in sampler] == [
-        Window(r * 32, c * 32, 32, 32) for _, r, c in sampler.tiles
-    ]
-
-
-# turning
-
-
-def test_flips_and_turns_move_image_mask_and_weight_alike(study):
-    picture = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
-    module = study({"a": (picture, picture % 256, picture * 1e-7)}, [(1, 1, 0, "train")], chip=32, steps=8)
-    module.setup("fit")
-    module.trainer = SimpleNamespace(training=True)
-    torch.manual_seed(0)
-    seen = set()
-    for batch in module.train_dataloader():
-        turned = module.on_after_batch_transfer(batch, 0)
-        assert turned["mask"].dtype == torch.int64
-        assert torch.equal(turned["mask"], (turned["image"][:, 0] % 256).long())
-        assert torch.equal(turned["weight"], turned["image"][:, 0] * torch.tensor(1e-7))
-        for chip in turned["image"][:, 0]:
-            matches = [k for k, one in enumerate(orientations(torch.from_numpy(picture))) if torch.equal(chip, one)]
-            assert len(matches) == 1  # one of the eight, no pixel lost or invented
-            seen.update(matches)
-    assert seen == set(range(8))
-
-
-def orientations(picture):
-    """The eight flips and quarter turns."""
-    return [torch.rot90(one, k) for one in (picture, picture.flip(0)) for k in range(4)]
-
-
-def test_turning_keeps_nan_and_unlabelled(study):
-    image = np.ones((2, 20, 20), np.float32)
-    image[:, :3] = np.nan
-    module = study({"a": (image, np.full((20, 20), 255), np.zeros((20, 20)))}, [(9, 9, 0, "train")], chip=32, steps=1)
-    module.setup("fit")
-    module.trainer = SimpleNamespace(training=True)
-    for batch in module.train_dataloader():
-        turned = module.on_after_batch_transfer(batch, 0)
-        assert turned["mask"].unique().tolist() == [255]
-        assert (turned["image"].isnan().sum(dim=(1, 2, 3)) == 2 * (32 * 32 - 17 * 20)).all()
 
 
 def test_only_training_chips_are_turned(study, located):
