@@ -12,12 +12,12 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import Statistics
 
-__all__ = ["Augmentation", "augment"]
+__all__ = ["FLIPS_AND_TURNS", "Augmentation", "augment"]
 
 Batch = dict[str, Tensor]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: jsonargparse reads a default's fields from its __dict__
 class Augmentation:
     """What is done to training chips."""
 
@@ -47,6 +47,9 @@ class Augmentation:
                 raise GeoPointSegError(f"expected {name} as a share of the chips from 0 to 1, got {chips}: try 0.5")
         if not 0 <= self.jitter < math.inf:
             raise GeoPointSegError(f"expected a jitter of 0 or more standard deviations, got {self.jitter}: try 0.5")
+
+
+FLIPS_AND_TURNS = Augmentation()
 
 
 def augment(batch: Batch, how: Augmentation, statistics: Statistics, generator: torch.Generator) -> Batch:

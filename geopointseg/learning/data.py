@@ -12,7 +12,7 @@ from torchgeo.datamodules import GeoDataModule
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import load_points
-from geopointseg.learning.augment import Augmentation, augment
+from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment
 from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Sample
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
 from geopointseg.learning.sites import share, sites
@@ -49,7 +49,7 @@ class PointDataModule(GeoDataModule):
         steps: int = 600,
         balance: Balance = "class",
         train_fraction: float = 1.0,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmentation = FLIPS_AND_TURNS,
         crs: str | None = None,
         nodata: float | None = None,
         seed: int = 0,
@@ -84,7 +84,7 @@ class PointDataModule(GeoDataModule):
         self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
         self.points = load_points(points)
         self.chip, self.seed, self.balance, self.train_fraction = chip, seed, balance, train_fraction
-        self.augmentation = augmentation or Augmentation()
+        self.augmentation = augmentation
         self.epoch_steps = min(steps, 50)
         self.labels = Labels(self.rasters, Path(masks))
         self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)

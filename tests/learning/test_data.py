@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
+from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.datasets import HeldOut, Imagery
 from geopointseg.learning.samplers import PointGeoSampler, TileGeoSampler
@@ -176,12 +178,101 @@ def test_without_held_out_points_there_is_nothing_to_validate(study, located):
     assert module.val_dataloader() == []
 
 
-def test_only_training_chips_are_turned(study, located):
+# augmenting
+
+
+def stepping(module, *steps, training=True):
+    """A batch as it comes at some steps of training."""
+    batch = next(iter(module.train_dataloader()))
+    for step in steps:
+        loop = SimpleNamespace(total_batch_idx=step - 1)
+        module.trainer = SimpleNamespace(training=training, global_rank=0, world_size=1, fit_loop=loop)
+        yield module.on_after_batch_transfer(batch, 0)
+
+
+def test_training_chips_are_flipped_and_turned_by_default(study, located):
+    module = study({"a": located(64, 64)}, CLICKS[:1], chip=32, batch_size=2, steps=1)
+    module.setup("fit")
+    batch = next(iter(module.train_dataloader()))
+    corners = [0, 0, -1, -1], [0, -1, 0, -1]
+    seen = {tuple(one["image"][0, :2, *corners].flatten().tolist()) for one in stepping(module, *range(40))}
+    assert len(seen) == 8
+    for one in stepping(module, 3):
+        assert torch.equal(one["image"].flatten(2).sort().values, batch["image"].flatten(2).sort().values)
+
+
+def test_augmentation_depends_on_seed_and_step_alone(study, located):
+    module = study(
+        {"a": located(64, 64)}, CLICKS[:1], chip=32, steps=1, augmentation=Augmentation(jitter=0.5, scale=1.3)
+    )
+    module.setup("fit")
+    torch.manual_seed(1)
+    first, second = stepping(module, 0, 1)
+    torch.manual_seed(2)
+    again, other = stepping(module, 1, 0)
+    assert torch.equal(first["image"], other["image"])
+    assert torch.equal(second["image"], again["image"])
+    assert not torch.equal(first["image"], second["image"])
+
+
+def test_only_training_chips_are_augmented(study, located):
     module = study({"a": located(64, 64)}, [(1, 1, 0, "train"), (40, 40, 1, "test")], chip=32)
     module.setup("fit")
-    module.trainer = SimpleNamespace(training=False)
+    module.trainer = SimpleNamespace(training=False, global_rank=0, world_size=1)
     batch = next(iter(module.val_dataloader()))
     assert module.on_after_batch_transfer(batch, 0) is batch
+
+
+# processes
+
+
+@pytest.mark.slow
+def test_workers_under_spawn_read_the_same_batches(study, located):
+    """As on Windows and macOS, where a worker gets its dataset through pickle."""
+    module = study({"a": located(80, 111), "b": located(60, 70)}, CLICKS, chip=32, steps=4, batch_size=4)
+    module.setup("fit")
+    batches = {}
+    for workers, context in ((0, None), (2, "spawn")):
+        next(iter(module.train_dataloader()))  # the main process holds the files open
+        module.train_sampler.set_epoch(1)
+        loader = DataLoader(
+            module.train_dataset,
+            4,
+            sampler=module.train_sampler,
+            num_workers=workers,
+            multiprocessing_context=context,
+        )
+        batches[workers] = list(loader)
+    for alone, spawned in zip(batches[0], batches[2], strict=True):
+        assert all(torch.equal(alone[key], spawned[key]) for key in ("image", "mask", "weight"))
+
+
+def test_processes_take_parts_of_every_step(study, located):
+    def images(rank, ranks, batch_size):
+        module = study({"a": located(80, 111)}, CLICKS, chip=32, steps=3, batch_size=batch_size)
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
+        module.setup("fit")
+        return [batch["image"] for batch in module.train_dataloader()]
+
+    alone, first, second = images(0, 1, 4), images(0, 2, 2), images(1, 2, 2)
+    assert len(alone) == len(first) == len(second) == 3
+    assert all(torch.equal(torch.cat(pair), whole) for *pair, whole in zip(first, second, alone, strict=True))
+
+
+# a share of the rasters
+
+
+def test_a_share_of_the_rasters_is_trained_on_and_recorded(study):
+    clicks = [(5, 5, 0, "train"), (60, 60, 1, "train"), (30, 30, 0, "test")]
+    pictures = {name: flat(value) for value, name in enumerate("abcd")}
+    module = study(pictures, clicks, chip=32, steps=4, train_fraction=0.5, seed=1)
+    module.setup("fit")
+    kept = module.card["sampling"]["train_rasters"]
+    assert len(kept) == 2
+    seen = {"abcd"[int(chip["image"][0, 0, 0])] + ".tif" for chip in chips(module)}
+    assert seen == set(kept)
+    assert module.card["sampling"]["train_fraction"] == 0.5
+    assert len(module.val_sampler) == 4  # held-out points are judged everywhere
 
 
 # the module
