@@ -4,12 +4,14 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
@@ -66,11 +68,14 @@ def fit(
         GeoPointSegError: the checkpoint exists and `overwrite` is false.
         KeyboardInterrupt: the user stopped it; no checkpoint is written.
     """
-    with replacing(out / "model.ckpt", overwrite=overwrite) as partial:
+    target = out / "model.ckpt"
+    first = not getattr(rank_zero_only, "rank", 0)  # of several processes, the one that writes
+    with replacing(target, overwrite=overwrite) if first else nullcontext(target) as partial:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
             warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
             try:
                 trainer.fit(task, data)
@@ -79,7 +84,7 @@ def fit(
         task.eval()
         task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
-    return out / "model.ckpt"
+    return target
 
 
 def train(arguments: list[str]) -> Path:
