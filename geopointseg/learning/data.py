@@ -75,11 +75,16 @@ class PointDataModule(GeoDataModule):
                 would wait for chips, and 0 where training takes the cores itself.
 
         Raises:
-            GeoPointSegError: chip size, a missing pseudo-mask, or one on another grid than its raster.
+            GeoPointSegError: a number that cannot work, a missing pseudo-mask, or one on another grid than its raster.
         """
         check_plan(chip=chip, steps=steps, seed=seed)
         if num_workers is None:
             num_workers = min(4, os.cpu_count() or 1) if torch.cuda.is_available() else 0
+        if batch_size < 1 or num_workers < 0:
+            raise GeoPointSegError(
+                f"expected at least one chip in a batch and 0 or more workers, got {batch_size} and {num_workers}: "
+                "change the one that is wrong"
+            )
         super().__init__(Imagery, batch_size, num_workers=num_workers)
         self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
         self.points = load_points(points)

@@ -174,7 +174,7 @@ def test_a_click_weighs_the_same_at_every_scale(seed, scale):
     after = augment(batch, Augmentation(flips=False, turns=False, scale=scale), LIGHT, draw(seed))
     edge = torch.cat([after["mask"][0, [0, -1]].flatten(), after["mask"][0, :, [0, -1]].flatten()])
     if (edge == 255).all():  # no part of it has left the chip
-        assert after["weight"].sum() == pytest.approx(1, abs=0.2)
+        assert after["weight"].sum() == pytest.approx(1, abs=0.3)  # 8 rows of 16 at least, one more or less
 
 
 # mixing

@@ -10,12 +10,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.grid import Window
 from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.datasets import HeldOut, Imagery
+from geopointseg.learning.datasets import HeldOut
 from geopointseg.learning.samplers import PointGeoSampler, TileGeoSampler
-from geopointseg.learning.sites import Sites, sites
+from geopointseg.learning.sites import Sites
 from geopointseg.raster import open_raster
 
 GRIDS = {
@@ -245,6 +244,21 @@ def test_workers_under_spawn_read_the_same_batches(study, located):
         batches[workers] = list(loader)
     for alone, spawned in zip(batches[0], batches[2], strict=True):
         assert all(torch.equal(alone[key], spawned[key]) for key in ("image", "mask", "weight"))
+
+
+@pytest.mark.parametrize(("gpu", "pinned"), [(True, True), (False, False)])
+def test_beside_a_gpu_chips_are_read_ahead_into_pinned_memory(study, located, monkeypatch, gpu, pinned):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    module = study({"a": located(64, 64)}, CLICKS[:1], chip=32)
+    module.setup("fit")
+    loader = module.train_dataloader()
+    assert (loader.pin_memory, loader.num_workers > 0, loader.persistent_workers) == (pinned,) * 3
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_workers": -1}])
+def test_numbers_that_cannot_work_are_refused(study, located, wrong):
+    with pytest.raises(GeoPointSegError, match="expected at least one chip in a batch and 0 or more workers"):
+        study({"a": located(64, 64)}, CLICKS[:1], chip=32, **wrong)
 
 
 def test_processes_take_parts_of_every_step(study, located):
