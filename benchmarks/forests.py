@@ -18,7 +18,7 @@ from geopointseg.confusion import confusion_matrix
 from geopointseg.grid import Window
 from geopointseg.labels.points import load_points
 from geopointseg.labels.superpixels import superpixels
-from geopointseg.learning.data import Sites, sites
+from geopointseg.learning.sites import Sites, sites
 from geopointseg.raster import open_raster, raster_classes, read, read_labels
 
 __all__ = ["cut", "object_forest", "pixel_forest", "vote"]

@@ -20,8 +20,9 @@ from geopointseg.grid import Window
 from geopointseg.labels.draw import draw
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.pseudomask import Spreading, mask
-from geopointseg.learning.data import PointDataModule, sites
+from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.priors import estimate_priors
+from geopointseg.learning.sites import sites
 from geopointseg.maps.assess import against_truth
 from geopointseg.maps.predict import predict
 from geopointseg.raster import open_raster, read

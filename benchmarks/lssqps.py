@@ -16,17 +16,16 @@ from torch import Tensor
 
 from geopointseg.grid import Window
 from geopointseg.labels.pseudomask import Spreading, mask_paths
-from geopointseg.learning import losses
-from geopointseg.learning.data import PointDataModule, PointGeoSampler, Sites
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.losses import masked_squared_error
+from geopointseg.learning.sites import Sites
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import read_labels
 
-__all__ = ["BATCH", "CHIP", "LOSS", "SPREADING", "LssqpsData", "LssqpsTask", "lssqps_task"]
+__all__ = ["BATCH", "CHIP", "SPREADING", "LssqpsData", "LssqpsTask", "lssqps_task"]
 
 SPREADING = Spreading("majority", method="slic", size=512**2 // 100)
 CHIP, BATCH, RATE = 224, 4, 1e-4
-LOSS: Callable[..., Tensor] | None = getattr(losses, "masked_squared_error", None)
-"""The loss of the package, where it has one: the method is left out without."""
 
 
 class LssqpsData(PointDataModule):
@@ -34,16 +33,12 @@ class LssqpsData(PointDataModule):
 
     def setup(self, stage: str) -> None:
         """Draw chips around every 32nd row and column instead of around clicks."""
+        places = []
+        for number, raster in enumerate(self.rasters):
+            rows, cols = np.mgrid[16 : raster.grid.height : 32, 16 : raster.grid.width : 32]
+            places.append(np.stack([np.full(rows.size, number), rows.ravel(), cols.ravel(), np.zeros(rows.size)]))
+        self.train_sites = Sites(*np.hstack(places))
         super().setup(stage)
-        if stage == "fit":
-            places = []
-            for number, raster in enumerate(self.rasters):
-                rows, cols = np.mgrid[16 : raster.grid.height : 32, 16 : raster.grid.width : 32]
-                places.append(np.stack([np.full(rows.size, number), rows.ravel(), cols.ravel(), np.zeros(rows.size)]))
-            anywhere = Sites(*np.hstack(places))
-            self.train_sampler = PointGeoSampler(
-                self.rasters, anywhere, chip=self.chip, length=self.epoch_length, seed=self.seed
-            )
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Leave the chips as they are."""
@@ -58,10 +53,8 @@ class LssqpsTask(PointSegmentationTask):
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:  # noqa: ANN401
         """The loss of a batch; every labelled pixel counts the same."""
-        if LOSS is None:
-            raise NotImplementedError("the package has no masked squared error")
         weights = self.class_weights_of_lssqps.to(self.device)
-        return LOSS(self(batch["image"]).float(), batch["mask"], class_weights=weights)
+        return masked_squared_error(self(batch["image"]).float(), batch["mask"], class_weights=weights)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam at a constant rate: theirs would fall only after 15 epochs without gain."""

@@ -1,1 +1,4 @@
-"""From pseudo-masks to a trained model: losses, data, task, fit. Only `data` and `task` import torchgeo."""
+"""From pseudo-masks to a trained model: sites, datasets, samplers, augment, losses, data, task, fit.
+
+Only `datasets`, `samplers`, `data` and `task` import torchgeo.
+"""

@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing, require_new_folder, write_json
@@ -44,9 +46,9 @@ class TrainReport:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The model's files, Lightning's checkpoint, and the weights of the classes where they were weighed."""
+        """The model's folder, Lightning's checkpoint, and the weights of the classes where they were weighed."""
         weighed = [self.out / "class_weights.json"] if self.class_weights else []
-        return (*(self.model / name for name in bundle.FILES), self.out / "model.ckpt", *weighed)
+        return (self.model, self.out / "model.ckpt", *weighed)
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
@@ -77,6 +79,7 @@ def trainer_options(
         "max_time": _as_time(minutes),
         "precision": precision(wanted),
         "devices": 1,
+        "use_distributed_sampler": False,  # ours gives every process its own chips
         "num_sanity_val_steps": 0,
         "log_every_n_steps": min(10, steps),
         "gradient_clip_val": 1.0,
@@ -105,13 +108,16 @@ def fit(
         GeoPointSegError: one of them exists and `overwrite` is false.
         KeyboardInterrupt: the user stopped it; neither is written.
     """
-    model = out / "model"
-    require_new_folder(model, bundle.FILES, overwrite=overwrite)
-    with replacing(out / "model.ckpt", overwrite=overwrite) as partial:
+    model, checkpoint = out / "model", out / "model.ckpt"
+    first = not getattr(rank_zero_only, "rank", 0)  # of several processes, the one that writes
+    if first:
+        require_new_folder(model, bundle.FILES, overwrite=overwrite)
+    with replacing(checkpoint, overwrite=overwrite) if first else nullcontext(checkpoint) as partial:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
             warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
             warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
             try:
                 trainer.fit(task, data)
@@ -120,13 +126,15 @@ def fit(
         task.eval()
         task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
         trainer.save_checkpoint(partial)
-        trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
-        bundle.save(task, model, training_data=trained_on, scores=judge(task, data), overwrite=overwrite)
-    if data.class_weights:
+        if first:
+            trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
+            bundle.save(task, model, training_data=trained_on, scores=judge(task, data), overwrite=overwrite)
+    report = TrainReport(out, task.terms, data.class_weights)
+    if first and data.class_weights:
         write_json(out / "class_weights.json", data.class_weights.figures())
-    else:  # those of an earlier training would belong to another model
+    elif first:  # those of an earlier training would belong to another model
         (out / "class_weights.json").unlink(missing_ok=True)
-    return TrainReport(out, task.terms, data.class_weights)
+    return report
 
 
 def train(arguments: list[str]) -> TrainReport:

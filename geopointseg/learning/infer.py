@@ -10,7 +10,9 @@ from torch import Tensor
 
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.grid import Window
-from geopointseg.learning.data import PointDataModule, TileGeoSampler, sites
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.samplers import TileGeoSampler
+from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import Raster, read
 

@@ -12,7 +12,6 @@ from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.grid import Window
 from geopointseg.labels import painter, sheet
 from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks

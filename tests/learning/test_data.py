@@ -7,10 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.grid import Window
-from geopointseg.learning.data import HeldOut, Imagery, PointDataModule, PointGeoSampler, Sites, TileGeoSampler, sites
+from geopointseg.learning.augment import Augmentation
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.datasets import HeldOut
+from geopointseg.learning.samplers import PointGeoSampler, TileGeoSampler
+from geopointseg.learning.sites import Sites
 from geopointseg.raster import open_raster
 
 GRIDS = {
@@ -123,71 +127,6 @@ def test_a_pixel_without_data_is_nan_in_a_chip(study, located, window_of):
         np.testing.assert_array_equal(chip["image"], expected)
 
 
-# drawing
-
-
-def draw(rasters, where, **options):
-    """(raster, window) of every chip of an epoch."""
-    imagery = Imagery(rasters)
-    return [imagery.locate(query) for query in PointGeoSampler(rasters, where, **options)]
-
-
-@pytest.fixture
-def ground(raster_file):
-    """One raster of 80 x 111 pixels."""
-    return [open_raster(raster_file(np.zeros((80, 111), np.uint8), pixel=(7.3, 4.1)))]
-
-
-WHERE = Sites([0] * 6, [0, 79, 40, 10, 79, 33], [0, 110, 50, 100, 0, 33], [2, 2, 5, 5, 5, 7])
-
-
-def test_every_chip_holds_its_point_and_stays_on_the_raster(ground):
-    for number, window in draw(ground, WHERE, chip=32, length=60):
-        assert number == 0
-        assert window == window.within(80, 111)
-        rows, cols = WHERE.row - window.row, WHERE.col - window.col
-        assert ((rows >= 0) & (rows < 32) & (cols >= 0) & (cols < 32)).any()
-
-
-def test_classes_come_in_turn_and_every_point_of_a_class_before_any_twice(ground):
-    # one point per chip: they lie farther apart than a chip is wide
-    where = Sites([0] * 4, [5, 75, 5, 75], [5, 5, 105, 105], [0, 0, 0, 9])
-    visited = []
-    for _, window in draw(ground, where, chip=32, length=24):
-        (held,) = np.flatnonzero(
-            (where.row >= window.row)
-            & (where.row < window.row + 32)
-            & (where.col >= window.col)
-            & (where.col < window.col + 32)
-        )
-        visited.append(int(held))
-    assert set(visited[1::2]) == {3}
-    first = visited[0::2]
-    assert [sorted(first[i : i + 3]) for i in range(0, 12, 3)] == [[0, 1, 2]] * 4
-    assert len({tuple(first[i : i + 3]) for i in range(0, 12, 3)}) > 1
-
-
-def test_the_draw_depends_on_seed_and_epoch_alone(ground):
-    sampler = PointGeoSampler(ground, WHERE, chip=32, length=20, seed=3)
-    torch.manual_seed(1)
-    np.random.seed(1)
-    first, second = list(sampler), list(sampler)
-    torch.manual_seed(2)
-    np.random.seed(2)
-    again = PointGeoSampler(ground, WHERE, chip=32, length=20, seed=3)
-    assert (list(again), list(again)) == (first, second)
-    assert first != second
-    assert list(PointGeoSampler(ground, WHERE, chip=32, length=20, seed=4)) != first
-    assert len(sampler) == len(first) == 20
-
-
-def test_a_point_lands_all_over_the_chip(ground):
-    where = Sites([0], [40], [50], [0])
-    places = np.array([(40 - w.row, 50 - w.col) for _, w in draw(ground, where, chip=32, length=400)])
-    assert places.min(axis=0).max() <= 1
-    assert places.max(axis=0).min() >= 30
-
-
 def test_a_raster_smaller_than_a_chip_is_padded_with_nothing(study, located):
     image, mask, weight = located(20, 40)
     module = study({"a": (image, mask, weight)}, [(3, 5, 0, "train"), (19, 39, 1, "train")], chip=64, steps=1)
@@ -201,11 +140,6 @@ def test_a_raster_smaller_than_a_chip_is_padded_with_nothing(study, located):
         assert chip["image"][:, outside].isnan().all()
         assert chip["mask"][outside].unique().tolist() == [255]
         assert chip["weight"][outside].unique().tolist() == [0]
-
-
-def test_no_training_point_on_the_rasters_is_refused(ground):
-    with pytest.raises(GeoPointSegError, match="expected training points on the rasters, got none"):
-        PointGeoSampler(ground, Sites([], [], [], []), chip=32, length=4)
 
 
 # held-out points
@@ -237,76 +171,122 @@ def test_a_point_held_out_on_two_rasters_counts_on_each(raster_file):
     assert all(s["mask"][3, 3] == 1 and s["mask"].dtype == torch.int64 for s in samples)
 
 
-def test_sites_are_the_used_points_of_a_split_on_every_raster(study, located):
-    clicks = [(0, 0, 1, "train"), (5, 6, 0, "test"), (7, 8, 0, "gap"), (70, 100, 1, "train")]
-    module = study({"big": located(80, 111), "small": located(40, 60)}, clicks, chip=32)
-
-    def found(split):
-        s = sites(module.points, module.rasters, split)
-        return sorted(zip(*(column.tolist() for column in (s.raster, s.row, s.col, s.class_id)), strict=True))
-
-    assert found("train") == [(0, 0, 0, 1), (0, 70, 100, 1), (1, 0, 0, 1)]
-    assert found("test") == [(0, 5, 6, 0), (1, 5, 6, 0)]
-
-
 def test_without_held_out_points_there_is_nothing_to_validate(study, located):
     module = study({"a": located(64, 64)}, [(1, 1, 0, "train"), (2, 2, 1, "train")], chip=32)
     module.setup("fit")
     assert module.val_dataloader() == []
 
 
-def test_what_a_query_names_is_found_again(ground):
-    imagery, sampler = Imagery(ground), TileGeoSampler(ground, WHERE, chip=32)
-    assert [imagery.locate(query)[1] for query in sampler] == [
-        Window(r * 32, c * 32, 32, 32) for _, r, c in sampler.tiles
-    ]
+# augmenting
 
 
-# turning
+def stepping(module, *steps, training=True):
+    """A batch as it comes at some steps of training."""
+    batch = next(iter(module.train_dataloader()))
+    for step in steps:
+        loop = SimpleNamespace(total_batch_idx=step - 1)
+        module.trainer = SimpleNamespace(training=training, global_rank=0, world_size=1, fit_loop=loop)
+        yield module.on_after_batch_transfer(batch, 0)
 
 
-def test_flips_and_turns_move_image_mask_and_weight_alike(study):
-    picture = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
-    module = study({"a": (picture, picture % 256, picture * 1e-7)}, [(1, 1, 0, "train")], chip=32, steps=8)
+def test_training_chips_are_flipped_and_turned_by_default(study, located):
+    module = study({"a": located(64, 64)}, CLICKS[:1], chip=32, batch_size=2, steps=1)
     module.setup("fit")
-    module.trainer = SimpleNamespace(training=True)
-    torch.manual_seed(0)
-    seen = set()
-    for batch in module.train_dataloader():
-        turned = module.on_after_batch_transfer(batch, 0)
-        assert turned["mask"].dtype == torch.int64
-        assert torch.equal(turned["mask"], (turned["image"][:, 0] % 256).long())
-        assert torch.equal(turned["weight"], turned["image"][:, 0] * torch.tensor(1e-7))
-        for chip in turned["image"][:, 0]:
-            matches = [k for k, one in enumerate(orientations(torch.from_numpy(picture))) if torch.equal(chip, one)]
-            assert len(matches) == 1  # one of the eight, no pixel lost or invented
-            seen.update(matches)
-    assert seen == set(range(8))
+    batch = next(iter(module.train_dataloader()))
+    corners = [0, 0, -1, -1], [0, -1, 0, -1]
+    seen = {tuple(one["image"][0, :2, *corners].flatten().tolist()) for one in stepping(module, *range(40))}
+    assert len(seen) == 8
+    for one in stepping(module, 3):
+        assert torch.equal(one["image"].flatten(2).sort().values, batch["image"].flatten(2).sort().values)
 
 
-def orientations(picture):
-    """The eight flips and quarter turns."""
-    return [torch.rot90(one, k) for one in (picture, picture.flip(0)) for k in range(4)]
-
-
-def test_turning_keeps_nan_and_unlabelled(study):
-    image = np.ones((2, 20, 20), np.float32)
-    image[:, :3] = np.nan
-    module = study({"a": (image, np.full((20, 20), 255), np.zeros((20, 20)))}, [(9, 9, 0, "train")], chip=32, steps=1)
+def test_augmentation_depends_on_seed_and_step_alone(study, located):
+    module = study(
+        {"a": located(64, 64)}, CLICKS[:1], chip=32, steps=1, augmentation=Augmentation(jitter=0.5, scale=1.3)
+    )
     module.setup("fit")
-    module.trainer = SimpleNamespace(training=True)
-    for batch in module.train_dataloader():
-        turned = module.on_after_batch_transfer(batch, 0)
-        assert turned["mask"].unique().tolist() == [255]
-        assert (turned["image"].isnan().sum(dim=(1, 2, 3)) == 2 * (32 * 32 - 17 * 20)).all()
+    torch.manual_seed(1)
+    first, second = stepping(module, 0, 1)
+    torch.manual_seed(2)
+    again, other = stepping(module, 1, 0)
+    assert torch.equal(first["image"], other["image"])
+    assert torch.equal(second["image"], again["image"])
+    assert not torch.equal(first["image"], second["image"])
 
 
-def test_only_training_chips_are_turned(study, located):
+def test_only_training_chips_are_augmented(study, located):
     module = study({"a": located(64, 64)}, [(1, 1, 0, "train"), (40, 40, 1, "test")], chip=32)
     module.setup("fit")
-    module.trainer = SimpleNamespace(training=False)
+    module.trainer = SimpleNamespace(training=False, global_rank=0, world_size=1)
     batch = next(iter(module.val_dataloader()))
     assert module.on_after_batch_transfer(batch, 0) is batch
+
+
+# processes
+
+
+@pytest.mark.slow
+def test_workers_under_spawn_read_the_same_batches(study, located):
+    """As on Windows and macOS, where a worker gets its dataset through pickle."""
+    module = study({"a": located(80, 111), "b": located(60, 70)}, CLICKS, chip=32, steps=4, batch_size=4)
+    module.setup("fit")
+    batches = {}
+    for workers, context in ((0, None), (2, "spawn")):
+        next(iter(module.train_dataloader()))  # the main process holds the files open
+        module.train_sampler.set_epoch(1)
+        loader = DataLoader(
+            module.train_dataset,
+            4,
+            sampler=module.train_sampler,
+            num_workers=workers,
+            multiprocessing_context=context,
+        )
+        batches[workers] = list(loader)
+    for alone, spawned in zip(batches[0], batches[2], strict=True):
+        assert all(torch.equal(alone[key], spawned[key]) for key in ("image", "mask", "weight"))
+
+
+@pytest.mark.parametrize(("gpu", "pinned"), [(True, True), (False, False)])
+def test_beside_a_gpu_chips_are_read_ahead_into_pinned_memory(study, located, monkeypatch, gpu, pinned):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    module = study({"a": located(64, 64)}, CLICKS[:1], chip=32)
+    module.setup("fit")
+    loader = module.train_dataloader()
+    assert (loader.pin_memory, loader.num_workers > 0, loader.persistent_workers) == (pinned,) * 3
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"num_workers": -1}])
+def test_numbers_that_cannot_work_are_refused(study, located, wrong):
+    with pytest.raises(GeoPointSegError, match="expected at least one chip in a batch and 0 or more workers"):
+        study({"a": located(64, 64)}, CLICKS[:1], chip=32, **wrong)
+
+
+def test_processes_take_parts_of_every_step(study, located):
+    def images(rank, ranks, batch_size):
+        module = study({"a": located(80, 111)}, CLICKS, chip=32, steps=3, batch_size=batch_size)
+        module.trainer = SimpleNamespace(global_rank=rank, world_size=ranks)
+        module.setup("fit")
+        return [batch["image"] for batch in module.train_dataloader()]
+
+    alone, first, second = images(0, 1, 4), images(0, 2, 2), images(1, 2, 2)
+    assert len(alone) == len(first) == len(second) == 3
+    assert all(torch.equal(torch.cat(pair), whole) for *pair, whole in zip(first, second, alone, strict=True))
+
+
+# a share of the rasters
+
+
+def test_a_share_of_the_rasters_is_trained_on_and_recorded(study):
+    clicks = [(5, 5, 0, "train"), (60, 60, 1, "train"), (30, 30, 0, "test")]
+    pictures = {name: flat(value) for value, name in enumerate("abcd")}
+    module = study(pictures, clicks, chip=32, steps=4, train_fraction=0.5, seed=1)
+    module.setup("fit")
+    kept = module.card["sampling"]["train_rasters"]
+    assert len(kept) == 2
+    seen = {"abcd"[int(chip["image"][0, 0, 0])] + ".tif" for chip in chips(module)}
+    assert seen == set(kept)
+    assert module.card["sampling"]["train_fraction"] == 0.5
+    assert len(module.val_sampler) == 4  # held-out points are judged everywhere
 
 
 # the module

@@ -9,7 +9,7 @@ import rasterio
 import torch
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.bundle import load, save
+from geopointseg.learning.bundle import load
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
 from geopointseg.raster import open_raster
