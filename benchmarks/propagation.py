@@ -19,13 +19,18 @@ from PIL import Image
 
 from benchmarks.harness import DATA, finish, options, spread, table
 from geopointseg.classes import UNLABELLED
+from geopointseg.labels.adaptive import least_area, merge
+from geopointseg.labels.edges import edge_weights
+from geopointseg.labels.graph import seed_map
 from geopointseg.labels.propagate import SCALES, Clicks, Reach, find_reach, hold, leave_out, paint, superpixels_at
 from geopointseg.labels.slic import slic
 from geopointseg.labels.strategies import draw_points
+from geopointseg.raster import valid
 
 BUDGETS = (10, 20, 30, 40, 50)  # clicks per 512 x 512 pixels
 LSSQPS = 2621  # pixels of a superpixel, where there are 100 in 512 x 512
 LIMITS = (100, 200, 400)  # coarsest scales of the rule that asks for no more than agreement
+GROWN = (100, 400)  # scales at which regions are grown from clicks, no class into another's: slow, since anew each time
 DISC = 5  # pixels of radius
 RIVALS = {"fixed scales": ("superpixels, scale", "majority, scale"), "agreement alone": ("undisputed",)}
 Counts = NDArray[np.int64]
@@ -37,6 +42,8 @@ class Scene:
 
     image: NDArray[np.float32]
     truth: NDArray[np.uint8]
+    weights: NDArray[np.float32]
+    """Of its edges."""
     ladder: list[NDArray[np.int32]]
     """At every scale of `reach`."""
     slic: NDArray[np.int32]
@@ -160,6 +167,12 @@ def run(scenes: list[Scene], classes: int, budget: int, seed: int) -> dict[str, 
         for scale, regions in zip(SCALES, scene.ladder, strict=True):
             add(f"superpixels, scale {scale}", by_region(regions, at, scene.truth, classes, majority=False))
             add(f"majority, scale {scale}", by_region(regions, at, scene.truth, classes, majority=True))
+        seeds = seed_map(scene.truth.shape, at.rows, at.cols, at.class_ids)
+        for scale in GROWN:
+            regions = merge(
+                scene.weights, valid(scene.image), scale=scale / 255, minimum=least_area(scale), seeds=seeds, threads=2
+            )
+            add(f"conflict-free, scale {scale}", by_region(regions, at, scene.truth, classes, majority=False))
         add("majority, slic (as LSSQPS)", by_region(scene.slic, at, scene.truth, classes, majority=True))
         add(f"radius {DISC}", discs(at, scene.truth, classes, DISC))
         add("single-pixel", discs(at, scene.truth, classes, 0))
@@ -198,7 +211,10 @@ def main() -> None:
     texts, figures, margins = [], {}, []
     for place, source in (("dubai", dubai), ("korea", korea)):
         names, images = source(given.quick)
-        scenes = [Scene(image, truth, list(superpixels_at(image)), slic(image, size=LSSQPS)) for image, truth in images]
+        scenes = [
+            Scene(image, truth, edge_weights(image), list(superpixels_at(image)), slic(image, size=LSSQPS))
+            for image, truth in images
+        ]
         rows = [("clicks per 512²", "spread by", "labelled", "correct", *(f"… {name}" for name in names))]
         for budget in budgets:
             results = [run(scenes, len(names), budget, seed) for seed in range(seeds)]

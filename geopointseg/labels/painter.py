@@ -13,6 +13,7 @@ from skimage.measure import label
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
+from geopointseg.labels.graph import seed_map
 from geopointseg.labels.propagate import Clicks, Cut, Painted, Reach, Trial, cut, leave_out, paint
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.spread import Labels, discs, single_pixels, spread, walk
@@ -23,7 +24,8 @@ __all__ = ["Labelled", "Painter", "Spreading", "painter", "refuse_idle", "trials
 
 SAMPLE = 1024  # pixels of the part of a raster that the scale of superpixels is fitted to
 
-Mode = Literal["reach", "superpixels", "majority", "single-pixel", "radius", "random-walker"]
+GROWN = ("adaptive", "hers")  # methods that merge pixels, edge by edge
+Mode = Literal["reach", "superpixels", "conflict-free", "majority", "single-pixel", "radius", "random-walker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,10 @@ class Spreading:
 
     spread: Mode = "reach"
     """What a click labels: the largest region that its class can be trusted to fill, found out from the clicks themselves;
-    its superpixel, unless it holds another class; its superpixel by majority; its own pixel; a disc; or what a random
-    walker reaches. All but the first are for comparison."""
+    its superpixel, unless it holds another class; a superpixel grown so that no other class gets into it; its superpixel by
+    majority; its own pixel; a disc; or what a random walker reaches. All but the first are for comparison."""
     method: Method = "adaptive"
-    """Superpixels, for superpixels and majority."""
+    """Superpixels, for superpixels, conflict-free (adaptive and hers only) and majority."""
     size: int = 400
     """Their mean area in pixels; for radius, that of the disc in pixels."""
     affinity: Path | None = None
@@ -44,7 +46,7 @@ class Spreading:
     @property
     def cuts(self) -> bool:
         """Whether it cuts superpixels of one size."""
-        return self.spread in ("superpixels", "majority")
+        return self.spread in ("superpixels", "conflict-free", "majority")
 
 
 class Labelled(NamedTuple):
@@ -72,13 +74,20 @@ def refuse_idle(spreading: Spreading) -> None:
     default = Spreading()
     if spreading.method != default.method and not spreading.cuts:
         raise GeoPointSegError(
-            f"expected --method with --spread superpixels or majority, got --spread {spreading.spread}: leave it out"
+            "expected --method with --spread superpixels, conflict-free or majority, "
+            f"got --spread {spreading.spread}: leave it out"
+        )
+    if spreading.spread == "conflict-free" and spreading.method not in GROWN:
+        raise GeoPointSegError(
+            f"expected --method adaptive or hers with --spread conflict-free, got {spreading.method}: "
+            "the others know nothing of clicks"
         )
     if spreading.size != default.size and not (spreading.cuts or spreading.spread == "radius"):
         raise GeoPointSegError(
-            f"expected --size with --spread superpixels, majority or radius, got --spread {spreading.spread}: leave it out"
+            "expected --size with --spread superpixels, conflict-free, majority or radius, "
+            f"got --spread {spreading.spread}: leave it out"
         )
-    grown = spreading.spread == "reach" or (spreading.cuts and spreading.method in ("adaptive", "hers"))
+    grown = spreading.spread == "reach" or (spreading.cuts and spreading.method in GROWN)
     if spreading.affinity is not None and not grown:
         raise GeoPointSegError("expected --affinity with --spread reach, or --method adaptive or hers: leave it out")
 
@@ -148,8 +157,17 @@ def _at_one_scale(sheet: Sheet, spreading: Spreading, scale: float | None, _: in
         return Labelled(_blank(window))
     image, count, pixels = sheet.image(seen), 0.0, 0
     if spreading.cuts:
-        affinity = sheet.affinity(seen)
-        regions = superpixels(image, method=spreading.method, size=spreading.size, affinity=affinity, scale=scale)
+        seeds = None
+        if spreading.spread == "conflict-free":
+            seeds = seed_map(image.shape[1:], clicks.rows, clicks.cols, clicks.class_ids)
+        regions = superpixels(
+            image,
+            method=spreading.method,
+            size=spreading.size,
+            affinity=sheet.affinity(seen),
+            scale=scale,
+            seeds=seeds,
+        )
         conflict: Literal["majority", "unlabelled"] = "majority" if spreading.spread == "majority" else "unlabelled"
         labels, weights, lost = spread(regions, *clicks[:4], conflict=conflict)
         count, pixels = _counted(regions, _part(seen, window))

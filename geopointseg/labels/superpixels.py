@@ -66,6 +66,7 @@ def superpixels(
     size: int = 400,
     affinity: Affinity = "colour",
     scale: float | None = None,
+    seeds: NDArray[np.uint8] | None = None,
     threads: int = 1,
 ) -> NDArray[np.int32]:
     """Cut an image into superpixels.
@@ -81,6 +82,7 @@ def superpixels(
         size: Mean area in pixels.
         affinity: For adaptive and hers, what makes neighbours alike.
         scale: For adaptive and felzenszwalb, the scale that gives this size; by default it is found on this image.
+        seeds: For adaptive and hers, (height, width) class ids, 255 where there is none: no superpixel holds two classes.
         threads: Threads for our own algorithms; the result is the same.
 
     Returns:
@@ -98,13 +100,13 @@ def superpixels(
         return np.zeros(inside.shape, np.int32)
     count = max(1, round(inside.sum() / size))
     if method == "hers":
-        return hers(image, affinity=affinity, threads=threads).labels(count)
+        return hers(image, affinity=affinity, seeds=seeds, threads=threads).labels(count)
     if method == "slic":
         return slic(image, size=size, threads=threads)
     if method == "adaptive":
         scale = fitted_scale(image, size, affinity) if scale is None else scale
         weights = edge_weights(image, affinity=affinity, threads=threads)
-        return merge(weights, inside, scale=scale / 255, minimum=least_area(scale), threads=threads)
+        return merge(weights, inside, scale=scale / 255, minimum=least_area(scale), seeds=seeds, threads=threads)
     if not inside.all():  # continue the image into the gaps: a fill value would draw a rim around them
         nearest = distance_transform_edt(~inside, return_distances=False, return_indices=True)
         image = image[:, *nearest]

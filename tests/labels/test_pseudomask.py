@@ -358,7 +358,9 @@ def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     assert regions["weight"].sum() == pytest.approx(3, abs=0.9)
 
 
-@pytest.mark.parametrize("how", ["superpixels", "majority", "single-pixel", "radius", "random-walker", "reach"])
+@pytest.mark.parametrize(
+    "how", ["superpixels", "conflict-free", "majority", "single-pixel", "radius", "random-walker", "reach"]
+)
 def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, tmp_path, small_tiles, how):
     rng = np.random.default_rng(1)
     array = np.kron(rng.integers(1, 255, (3, 4, 6)), np.ones((1, 9, 9), int)).astype(np.uint8)
@@ -385,11 +387,9 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
 @pytest.mark.parametrize(
     ("spreading", "message"),
     [
-        (Spreading("reach", method="slic"), "--method with --spread superpixels or majority, got --spread reach"),
-        (
-            Spreading("single-pixel", size=9),
-            "--size with --spread superpixels, majority or radius, got .* single-pixel",
-        ),
+        (Spreading("reach", method="slic"), "--method with --spread superpixels, .* majority, got --spread reach"),
+        (Spreading("single-pixel", size=9), "--size with --spread superpixels, .* or radius, got .* single-pixel"),
+        (Spreading("conflict-free", "slic"), "--method adaptive or hers with --spread conflict-free, got slic"),
         (Spreading("radius", affinity=Path("a")), "--affinity with --spread reach, or --method adaptive or hers"),
         (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread reach"),
     ],
@@ -397,6 +397,20 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
 def test_options_without_effect_are_refused(raster_file, tmp_path, spreading, message):
     with pytest.raises(GeoPointSegError, match=message):
         written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=spreading)
+
+
+@pytest.mark.parametrize("method", ["adaptive", "hers"])
+def test_superpixels_grown_from_clicks_hold_no_other_class(raster_file, tmp_path, method):
+    path = raster_file(
+        np.full((20, 20), 7, np.uint8)
+    )  # nothing to see: superpixels of any size would hold both classes
+    clicks = layer((9, 5, 0), (9, 14, 1))
+    report, labels, _ = written(path, clicks, tmp_path / "free", spreading=Spreading("conflict-free", method, 400))
+    assert (labels[9, 5], labels[9, 14]) == (0, 1)
+    assert report.conflicts == 0
+    assert set(np.unique(labels)) == {0, 1}  # every pixel is grown into one or the other
+    report, labels, _ = written(path, clicks, tmp_path / "plain", spreading=Spreading("superpixels", method, 400))
+    assert report.conflicts == 2
 
 
 def test_outputs_that_exist_are_seen_before_the_work_starts(raster_file, tmp_path, small_tiles):
