@@ -92,7 +92,7 @@ def run(
         truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
-        chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
+        chip: Side of a training chip in pixels, 32 or more; a larger one sees more around a point, and is slower.
         steps: Training steps.
         minutes: End training after this time if the steps are not done before.
         loss: What training makes small: a loss by its name, or several with their shares, such as

@@ -28,8 +28,8 @@ def check_plan(*, chip: int, steps: int, minutes: float | None = None, seed: int
     Raises:
         GeoPointSegError: it cannot.
     """
-    if chip < 32 or chip % 32:
-        raise GeoPointSegError(f"expected a chip size that is a multiple of 32, got {chip}: try 128")
+    if chip < 32:  # the coarsest level of most networks; they continue other sizes to what they need
+        raise GeoPointSegError(f"expected chips of 32 pixels or more, got {chip}: try 128")
     if steps < 1 or (minutes is not None and minutes <= 0) or seed < 0:
         raise GeoPointSegError(
             f"expected at least one step, more than 0 minutes and a seed from 0 on, got {steps}, {minutes} and {seed}: "
@@ -65,7 +65,7 @@ class PointDataModule(GeoDataModule):
             rasters: Raster files, folders or globs.
             masks: Folder that 'geopointseg mask' wrote.
             points: GeoPackage that 'geopointseg check' wrote.
-            chip: Side of a training chip in pixels, a multiple of 32.
+            chip: Side of a training chip in pixels, 32 or more; multiples of 32 waste nothing.
             batch_size: Chips per training step and process.
             steps: Training steps in all; they are cut into epochs of at most 50.
             balance: Draw chips around the classes in turn, or around all points alike.

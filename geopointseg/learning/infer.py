@@ -43,7 +43,7 @@ def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence
     Args:
         task: In evaluation mode.
         raster: With the bands of the task's card.
-        windows: All of one size, whose sides are multiples of 32.
+        windows: All of one size.
 
     Returns:
         (windows, classes, height, width).

@@ -1,6 +1,5 @@
 """The training task: TorchGeo's segmentation task with normalisation inside, a masked loss, and scores on points."""
 
-import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,12 @@ from torch import Tensor
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.losses import masked_cross_entropy
 from geopointseg.learning.models import Model, build_model, default_backbone
 from geopointseg.learning.objective import Loss, read_loss, weighted_sum
+from geopointseg.learning.optimizer import Optimizer, build_optimizer
+from geopointseg.learning.schedule import Schedule, plateau, read_schedule, rise
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
     from torchgeo.trainers import SemanticSegmentationTask
@@ -48,6 +50,9 @@ class PointSegmentationTask(SemanticSegmentationTask):
         steps: int = 600,
         minutes: float | None = None,
         loss: Loss = "cross-entropy",
+        optimizer: Optimizer = "adamw",
+        schedule: Schedule = "cosine",
+        warm_up: int = 20,
     ) -> None:
         """Build model, loss and metrics.
 
@@ -58,14 +63,22 @@ class PointSegmentationTask(SemanticSegmentationTask):
                 behind 'tu-'; by default resnet18, and tu-vit_tiny_patch16_224 for dpt.
             weights: 'imagenet' (or true), a TorchGeo weight name, a local file or a Hugging Face repository as
                 hf://org/name to start from; 'none' (or null) for a random start.
-            lr: Highest learning rate of AdamW.
-            weight_decay: Of AdamW.
-            steps: Steps after which the learning rate reaches zero.
-            minutes: Time after which it does, if that comes first.
+            lr: Highest learning rate.
+            weight_decay: Of the optimiser.
+            steps: Steps after which the schedule is at its end.
+            minutes: Time after which it is, if that comes first.
             loss: What is made small: a loss by its name, or several with their shares and options, as docs/losses.md
                 lists them.
+            optimizer: What moves the weights: adamw, adam, or sgd with momentum 0.9.
+            schedule: How the learning rate goes: cosine, poly, step, plateau or constant, by its name or with its options,
+                as docs/training-recipes.md lists them.
+            warm_up: Steps that the learning rate takes to rise to its highest.
+
+        Raises:
+            GeoPointSegError: a model, a loss or a schedule that cannot be.
         """
         self.weights = weights
+        self.course = read_schedule(schedule, warm_up)
         super().__init__(
             model=model,  # type: ignore[arg-type]  # TorchGeo knows fewer, and builds none of them
             backbone=backbone,  # type: ignore[arg-type]
@@ -128,7 +141,16 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.log_priors.copy_(ratio.log()[None, :, None, None])
 
     def on_train_start(self) -> None:
-        """Start the clock of the learning-rate schedule."""
+        """Start the clock of the learning-rate schedule.
+
+        Raises:
+            GeoPointSegError: the schedule waits for the loss of held-out points, and there are none.
+        """
+        if self.course.name == "plateau" and not sum(self.trainer.num_val_batches):
+            raise GeoPointSegError(
+                "expected held-out points for the schedule plateau, which goes by their loss, got none: hold some out "
+                "('geopointseg check --held-out 0.2'), or take another schedule, such as cosine"
+            )
         self.started = time.monotonic()
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
@@ -164,9 +186,16 @@ class PointSegmentationTask(SemanticSegmentationTask):
                     self.log(f"val_iou_{name}", one["iou"])
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a short warm-up and a cosine to zero, over steps or minutes, whichever end first."""
+        """The optimiser, and the schedule of its rate: over steps or minutes, whichever end first, or by validation."""
         parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, self.hparams["lr"], weight_decay=self.hparams["weight_decay"])
+        lr, weight_decay = self.hparams["lr"], self.hparams["weight_decay"]
+        optimizer = build_optimizer(self.hparams["optimizer"], parameters, lr=lr, weight_decay=weight_decay)
+        if self.course.name == "plateau":
+            falling = plateau(optimizer, **self.course.options)
+            return [optimizer], [
+                {"scheduler": rise(optimizer, self.course.warm_up), "interval": "step"},
+                {"scheduler": falling, "interval": "epoch", "monitor": "val_loss"},
+            ]
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -175,4 +204,4 @@ class PointSegmentationTask(SemanticSegmentationTask):
         done = step / self.hparams["steps"]
         if self.hparams["minutes"] and self.started:
             done = max(done, (time.monotonic() - self.started) / (60 * self.hparams["minutes"]))
-        return min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+        return self.course.rate(step, done)

@@ -1,5 +1,6 @@
 """The task normalises for itself, learns from few labelled pixels, and judges on held-out points alone."""
 
+import math
 from itertools import pairwise
 
 import lightning
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.task import PointSegmentationTask
 
 QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((32, 32), np.uint8))
@@ -172,6 +174,50 @@ def test_the_learning_rate_falls_to_zero_with_the_minutes(monkeypatch):
     for now[0] in (50.0, 110.0, 170.0, 300.0):  # the start, half, all of the time, and more
         rates.append(task._rate(1000))
     assert rates == pytest.approx([1, 0.5, 0, 0], abs=1e-3)
+
+
+def test_the_default_schedule_is_what_it_was_before_there_was_a_choice():
+    task = build(steps=600)
+    before = [min(1.0, (step + 1) / 20) * 0.5 * (1 + math.cos(math.pi * min(step / 600, 1.0))) for step in range(602)]
+    assert [task._rate(step) for step in range(602)] == before
+    made = task.configure_optimizers()
+    assert type(made["optimizer"]) is torch.optim.AdamW
+    assert made["optimizer"].defaults["weight_decay"] == 1e-2
+    assert made["optimizer"].param_groups[0]["lr"] == 1e-3 / 20  # of the first step
+
+
+def test_a_schedule_goes_by_the_minutes_too(monkeypatch):
+    task = build(steps=1_000_000, minutes=2.0, schedule={"step": {"gamma": 0.5, "every": 0.5}}, warm_up=0)
+    now = [50.0]
+    monkeypatch.setattr("geopointseg.learning.task.time.monotonic", lambda: now[0])
+    task.on_train_start()
+    rates = []
+    for now[0] in (50.0, 109.0, 111.0, 300.0):
+        rates.append(task._rate(0))
+    assert rates == [1, 1, 0.5, 0.25]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_plateau_is_found_by_the_held_out_points(quarters, optimizer, monkeypatch):
+    module = quarters(steps=2, batch_size=2)  # epochs of two steps, with a validation after each
+    task, run = build(module.card, optimizer=optimizer, schedule={"plateau": {"patience": 1}}, warm_up=2), trainer(12)
+    monkeypatch.setattr(
+        "geopointseg.learning.task.masked_cross_entropy", lambda logits, _: logits.new_tensor(losses.pop(0))
+    )
+    losses, rates = [5.0, 4.0, 4.0, 4.0, 3.0, 3.0], []
+    task.on_train_batch_start = lambda *_: rates.append(task.optimizers().param_groups[0]["lr"])
+    run.fit(task, module)
+    # The fourth loss is the second without gain, one more than patience: after 8 steps a tenth is left.
+    assert rates == pytest.approx([0.5e-3, *[1e-3] * 7, *[1e-4] * 4])
+
+
+def test_a_plateau_without_held_out_points_is_refused_before_any_step(quarters):
+    module = quarters(steps=2, batch_size=2)
+    task, run = build(module.card, schedule="plateau"), trainer(2, limit_val_batches=0)
+    with pytest.raises(GeoPointSegError, match=r"expected held-out points for the schedule plateau, .*, got none"):
+        run.fit(task, module)
+    assert run.global_step == 0
 
 
 @pytest.mark.slow
