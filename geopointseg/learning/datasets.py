@@ -21,14 +21,17 @@ from torchgeo.datasets.utils import GeoSlice
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
+from geopointseg.labels.adaptive import adaptive, least_area
 from geopointseg.labels.pseudomask import mask_paths
+from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.sites import Sites
-from geopointseg.raster import Raster, open_raster, read, read_labels
+from geopointseg.raster import Raster, Statistics, open_raster, read, read_labels
 
 __all__ = ["HeldOut", "Imagery", "Labels", "query"]
 
 Sample = dict[str, Any]
 
+SCALE = 20.0  # of adaptive merging, for superpixels of some 70 pixels
 FIRST, GAP = pd.Timestamp("2000-01-01"), pd.Timedelta(days=2)
 
 
@@ -53,9 +56,13 @@ class Imagery(RasterDataset):
     neither a CRS nor a nodata value given by the user, and fills what lies beyond a raster with 0.
     """
 
-    def __init__(self, rasters: Sequence[Raster]) -> None:
-        """Index the rasters; all must share CRS and pixel size."""
-        self.rasters = list(rasters)
+    def __init__(self, rasters: Sequence[Raster], *, cut: Statistics | None = None) -> None:
+        """Index the rasters; all must share CRS and pixel size.
+
+        With their statistics in `cut`, each window is cut into superpixels too: `regions` is (height, width) int64, 0 where
+        there is no data. That is done here so that it is done in the workers.
+        """
+        self.rasters, self.cut = list(rasters), cut
         first = self.rasters[0].grid
         for raster in self.rasters[1:]:
             if raster.grid.crs != first.crs or not np.allclose(raster.grid.pixel_size, first.pixel_size, rtol=1e-6):
@@ -95,7 +102,12 @@ class Imagery(RasterDataset):
     def __getitem__(self, query: GeoSlice) -> Sample:
         """Read the window that the query names."""
         number, window = self.locate(query)
-        return {"image": torch.from_numpy(read(self.rasters[number], window))}
+        pixels = read(self.rasters[number], window)
+        sample = {"image": torch.from_numpy(pixels)}
+        if self.cut is None:
+            return sample
+        regions = adaptive(scaled(pixels, self.cut), scale=SCALE, minimum=least_area(SCALE))
+        return sample | {"regions": torch.from_numpy(regions).long()}
 
 
 class Labels(Imagery):
