@@ -14,7 +14,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import load_points
 from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment, numbered_apart
 from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, weigh_classes
-from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Sample
+from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Regions, Sample
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
 from geopointseg.learning.sites import share, sites
 from geopointseg.learning.unlabelled import NOTHING
@@ -146,7 +146,8 @@ class PointDataModule(GeoDataModule):
             ranks = self.trainer.world_size if self.trainer else 1
             task = self.trainer.lightning_module if self.trainer else None
             cuts = getattr(task, "unlabelled", NOTHING).cuts  # superpixels are made only for a task that asks for them
-            self.train_dataset = Imagery(self.rasters, cut=self.statistics if cuts else None) & self.labels
+            cut = Regions(self.rasters, self.statistics, self.points.held_out) if cuts else Imagery(self.rasters)
+            self.train_dataset = cut & self.labels
             self.train_sampler = PointGeoSampler(
                 self.rasters,
                 self.train_sites,

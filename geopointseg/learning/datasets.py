@@ -22,12 +22,13 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels.adaptive import adaptive, least_area
+from geopointseg.labels.burn import burn
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.sites import Sites
 from geopointseg.raster import Raster, Statistics, open_raster, read, read_labels
 
-__all__ = ["HeldOut", "Imagery", "Labels", "query"]
+__all__ = ["HeldOut", "Imagery", "Labels", "Regions", "query"]
 
 Sample = dict[str, Any]
 
@@ -56,13 +57,9 @@ class Imagery(RasterDataset):
     neither a CRS nor a nodata value given by the user, and fills what lies beyond a raster with 0.
     """
 
-    def __init__(self, rasters: Sequence[Raster], *, cut: Statistics | None = None) -> None:
-        """Index the rasters; all must share CRS and pixel size.
-
-        With their statistics in `cut`, each window is cut into superpixels too: `regions` is (height, width) int64, 0 where
-        there is no data. That is done here so that it is done in the workers.
-        """
-        self.rasters, self.cut = list(rasters), cut
+    def __init__(self, rasters: Sequence[Raster]) -> None:
+        """Index the rasters; all must share CRS and pixel size."""
+        self.rasters = list(rasters)
         first = self.rasters[0].grid
         for raster in self.rasters[1:]:
             if raster.grid.crs != first.crs or not np.allclose(raster.grid.pixel_size, first.pixel_size, rtol=1e-6):
@@ -102,11 +99,28 @@ class Imagery(RasterDataset):
     def __getitem__(self, query: GeoSlice) -> Sample:
         """Read the window that the query names."""
         number, window = self.locate(query)
-        pixels = read(self.rasters[number], window)
-        sample = {"image": torch.from_numpy(pixels)}
-        if self.cut is None:
-            return sample
-        regions = adaptive(scaled(pixels, self.cut), scale=SCALE, minimum=least_area(SCALE))
+        return {"image": torch.from_numpy(read(self.rasters[number], window))}
+
+
+class Regions(Imagery):
+    """Rasters with the superpixels of each window, for labels that training makes itself.
+
+    `regions` is (height, width) int64 from 1 on; 0 where there is no data, and in ground that is held out: what is judged there
+    must not have grown from beside it. They are cut here so that it is done in the workers.
+    """
+
+    def __init__(self, rasters: Sequence[Raster], statistics: Statistics, held_out: gpd.GeoDataFrame) -> None:
+        """Keep the polygons of what is held out."""
+        super().__init__(rasters)
+        self.statistics, self.held_out = statistics, held_out.to_crs(self.index.crs)
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window and cut it."""
+        number, window = self.locate(query)
+        sample, grid = super().__getitem__(query), self.rasters[number].grid
+        regions = adaptive(scaled(sample["image"].numpy(), self.statistics), scale=SCALE, minimum=least_area(SCALE))
+        west, south, east, north = grid.window_bounds(window)
+        regions[burn(list(self.held_out.cx[west:east, south:north].geometry), grid, window, touched=True)] = 0
         return sample | {"regions": torch.from_numpy(regions).long()}
 
 

@@ -193,7 +193,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         if how.pairwise:
             loss = loss + how.pairwise * smoothness(how, logits, self._normalised(batch["image"]))
         if how.grow:
-            loss = loss + how.grow * growth(how, logits, batch["mask"], self.global_step)
+            loss = loss + how.grow * growth(how, logits, batch, self.global_step)
         if self.teacher:
             card, draw = self.hparams["card"], generator(self.hparams["card"], self.global_rank, self.global_step)
             self.teacher.follow(self.model, how.decay)

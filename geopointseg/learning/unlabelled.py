@@ -94,8 +94,8 @@ class Unlabelled:
 
     @property
     def cuts(self) -> bool:
-        """Whether it takes superpixels."""
-        return bool(self.teacher and self.gate)
+        """Whether it takes superpixels, which also say where labels may be made."""
+        return bool(self.teacher or self.grow)
 
     def faded_in(self, step: int) -> float:
         """How much it counts after so many steps: exp(-5·(1 - t)²), t from 0 to 1.
@@ -134,18 +134,23 @@ def smoothness(how: Unlabelled, logits: Tensor, image: Tensor) -> Tensor:
     )
 
 
-def growth(how: Unlabelled, logits: Tensor, mask: Tensor, step: int) -> Tensor:
+def growth(how: Unlabelled, logits: Tensor, batch: Batch, step: int) -> Tensor:
     """The cross-entropy on what labels have grown into, each further the longer training lasts.
 
     Args:
         how: The options.
         logits: (batch, classes, height, width), of which the labels are grown too.
-        mask: (batch, height, width) int64 class ids, 255 = unlabelled.
+        batch: `mask` with 255 = unlabelled, and `regions`, 0 where nothing may grow.
         step: Of the training.
+
+    Raises:
+        GeoPointSegError: there are no regions.
     """
+    mask, regions = batch["mask"], _regions(batch)
     rings = math.ceil(how.rings * min(1.0, step / how.ramp))
     probabilities = logits.detach().float().softmax(dim=1)
-    found = grow(mask, probabilities, how.threshold, rings)
+    reachable = probabilities.where((regions > 0)[:, None], -1.0)  # no threshold is as low
+    found = grow(mask, reachable, how.threshold, rings)
     return masked_cross_entropy(logits, found.where(mask == UNLABELLED, UNLABELLED))
 
 
@@ -160,33 +165,40 @@ def lesson(
     Args:
         how: The options.
         teacher: Its running confidence is brought up to date.
-        batch: `image`, `mask`, and with the gate `regions`, as `agreed` wants them.
+        batch: `image`, `mask`, and `regions` as `agreed` wants them, 0 where nothing may be labelled.
         logits: (batch, classes, height, width) of the teacher.
         statistics: Of the bands.
         draw: Random numbers of the view, on the CPU.
 
     Returns:
-        The view with `image` and `mask`, and the share of the pixels with data to which it gives labels.
+        The view with `image` and `mask`, and how many pixels of it have a label, as a share of those that may have one.
 
     Raises:
-        GeoPointSegError: there are no superpixels.
+        GeoPointSegError: there are no regions.
     """
-    mask, inside = batch["mask"], ~batch["image"].isnan().all(dim=1)
-    if how.gate and "regions" not in batch:
-        raise GeoPointSegError(
-            "expected batches with regions, as PointDataModule makes them, got none: take that, or set unlabelled.gate "
-            "to false"
-        )
+    mask, regions = batch["mask"], _regions(batch)
+    inside = regions > 0
     probabilities = logits.float().softmax(dim=1)
     teacher.confidence = running_confidence(teacher.confidence, probabilities, inside)
     found = confident(probabilities, thresholds(teacher.confidence, how.threshold)).where(inside, UNLABELLED)
     found = mask.where(mask != UNLABELLED, found)
     if how.gate:
-        found = mask.where(mask != UNLABELLED, agreed(found, batch["regions"], logits.shape[1]))
+        found = mask.where(mask != UNLABELLED, agreed(found, regions, logits.shape[1]))
     share = (found != UNLABELLED).sum() / inside.sum().clamp_min(1)
     harder = Augmentation(flips=False, turns=False, classmix=how.classmix, jitter=how.jitter)
     view = {"image": batch["image"], "mask": found, "weight": torch.ones_like(found, dtype=torch.float32)}
     return augment(view, harder, statistics, draw), share
+
+
+def _regions(batch: Batch) -> Tensor:
+    """The superpixels of a batch.
+
+    Raises:
+        GeoPointSegError: there are none.
+    """
+    if "regions" not in batch:
+        raise GeoPointSegError("expected batches with regions, got none: take PointDataModule, which makes them")
+    return batch["regions"]
 
 
 def generator(card: Mapping[str, Any], rank: int, step: int) -> torch.Generator:

@@ -284,13 +284,13 @@ def test_each_source_adds_to_the_loss_and_the_model_keeps_its_form(how, quarters
 
 def test_chips_are_cut_only_for_a_task_that_asks_for_it(quarters):
     keys = []
-    for how in (Unlabelled(), Unlabelled(teacher=1.0), Unlabelled(teacher=1.0, gate=False)):
+    for how in (Unlabelled(), Unlabelled(pairwise=0.1), Unlabelled(teacher=1.0), Unlabelled(grow=1.0)):
         module = quarters(steps=1, batch_size=2)
         task = build(module.card, steps=1, unlabelled=how)
         task.on_train_batch_start = lambda batch, *_: keys.append(set(batch))
         trainer(1).fit(task, module)
-    assert keys[0] == keys[2] == {"image", "mask", "weight"}
-    assert keys[1] == keys[0] | {"regions"}
+    assert keys[0] == keys[1] == {"image", "mask", "weight"}
+    assert keys[2] == keys[3] == keys[0] | {"regions"}
 
 
 def test_prediction_is_the_teachers(quarters):

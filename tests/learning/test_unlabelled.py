@@ -2,20 +2,22 @@
 
 import math
 
+import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 import torch
 from torch import nn
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.learning.augment import Augmentation, augment, numbered_apart
-from geopointseg.learning.datasets import Imagery, query
+from geopointseg.learning.datasets import Regions, query
 from geopointseg.learning.teacher import Teacher
 from geopointseg.learning.unlabelled import NOTHING, Unlabelled, generator, growth, lesson, read_unlabelled
 from geopointseg.raster import Statistics, open_rasters
 
-NO, NAN = 255, float("nan")
+NO = 255
 LIGHT = Statistics((0.0,), (1.0,), (), ())
 
 
@@ -27,8 +29,8 @@ def test_nothing_is_made_of_them_by_default():
     assert not NOTHING.cuts
     assert Unlabelled(pairwise=0.1).any
     assert Unlabelled(teacher=1).cuts
-    assert not Unlabelled(teacher=1, gate=False).cuts
-    assert not Unlabelled(grow=1).cuts
+    assert Unlabelled(grow=1).cuts
+    assert not Unlabelled(pairwise=1).cuts
 
 
 def test_it_fades_in():
@@ -70,9 +72,20 @@ def test_growth_costs_the_cross_entropy_of_what_has_been_added():
     """A point and three pixels beside it, of which the nearest two are sure: one is reached at first, both in the end."""
     p = torch.tensor([[[[0.5, 0.98, 0.96, 0.6]], [[0.5, 0.02, 0.04, 0.4]]]])
     mask, how = torch.tensor([[[0, NO, NO, NO]]]), Unlabelled(grow=1, rings=2, ramp=10)
-    assert growth(how, p.log(), mask, step=0) == 0
-    assert growth(how, p.log(), mask, step=5).item() == pytest.approx(-math.log(0.98), rel=1e-4)
-    assert growth(how, p.log(), mask, step=50).item() == pytest.approx(-math.log(0.98 * 0.96) / 2, rel=1e-4)
+    batch = {"mask": mask, "regions": torch.ones_like(mask)}
+    assert growth(how, p.log(), batch, step=0) == 0
+    assert growth(how, p.log(), batch, step=5).item() == pytest.approx(-math.log(0.98), rel=1e-4)
+    assert growth(how, p.log(), batch, step=50).item() == pytest.approx(-math.log(0.98 * 0.96) / 2, rel=1e-4)
+
+
+def test_nothing_grows_out_of_the_regions():
+    p, mask = torch.full((1, 2, 1, 3), 0.5).log(), torch.tensor([[[0, NO, NO]]])
+    how = Unlabelled(grow=1, ramp=1, threshold=0.0)
+    closed = {"mask": mask, "regions": torch.tensor([[[1, 0, 1]]])}
+    assert growth(how, p, closed, step=9) == 0
+    assert growth(how, p, closed | {"regions": torch.ones_like(mask)}, step=9) > 0
+    with pytest.raises(GeoPointSegError, match="got none"):
+        growth(how, p, {"mask": mask}, step=9)
 
 
 # lessons
@@ -80,19 +93,19 @@ def test_growth_costs_the_cross_entropy_of_what_has_been_added():
 PLAIN = {"jitter": 0.0, "classmix": 0.0, "threshold": 0.9}
 
 
-def taught(p, mask, regions=None, image=None, seed=0, **options):
+def taught(p, mask, regions=None, seed=0, **options):
     """The lesson of a teacher with these probabilities of class 1 of two."""
     p, mask = torch.tensor([p]), torch.tensor([mask])
     logits = torch.stack([1 - p, p], dim=1).log()
-    image = torch.zeros(1, 1, *p.shape[1:]) if image is None else image
-    batch = {"image": image, "mask": mask} | ({} if regions is None else {"regions": torch.tensor([regions])})
-    teacher = Teacher(nn.Conv2d(1, 2, 1), classes=2)
-    how = Unlabelled(teacher=1, gate=regions is not None, **PLAIN | options)
+    image = torch.zeros(1, 1, *p.shape[1:])
+    regions = torch.ones_like(mask) if regions is None else torch.tensor([regions])
+    teacher, batch = Teacher(nn.Conv2d(1, 2, 1), classes=2), {"image": image, "mask": mask, "regions": regions}
+    how = Unlabelled(teacher=1, **PLAIN | options)
     return lesson(how, teacher, batch, logits, LIGHT, torch.Generator().manual_seed(seed))
 
 
 def test_the_teacher_labels_what_it_is_sure_of_and_labels_stay():
-    view, share = taught([[0.99, 0.6, 0.01, 0.99]], [[NO, NO, NO, 0]])
+    view, share = taught([[0.99, 0.6, 0.01, 0.99]], [[NO, NO, NO, 0]], gate=False)
     assert view["mask"].tolist() == [[[1, NO, 0, 0]]]
     assert share == 3 / 4
 
@@ -106,24 +119,24 @@ def test_with_the_gate_whole_regions_are_labelled_or_not():
     assert share.item() == pytest.approx(12 / 30)
 
 
-def test_pixels_without_data_are_not_labelled():
-    image = torch.tensor([[[[0.0, NAN]]]])
-    view, share = taught([[0.99, 0.99]], [[NO, NO]], image=image)
+@pytest.mark.parametrize("gate", [True, False])
+def test_what_is_no_region_is_not_labelled(gate):
+    view, share = taught([[0.99, 0.99]], [[NO, NO]], [[1, 0]], gate=gate)
     assert view["mask"].tolist() == [[[1, NO]]]
     assert share == 1
 
 
 def test_the_student_sees_another_light_and_the_same_draw_gives_the_same():
-    one, again, other = (taught([[0.99, 0.01]], [[NO, NO]], jitter=0.5, seed=seed)[0] for seed in (0, 0, 1))
+    one, again, other = (taught([[0.99, 0.01]], [[NO, NO]], gate=False, jitter=0.5, seed=seed)[0] for seed in (0, 0, 1))
     assert one["image"].abs().min() > 0
     assert torch.equal(one["image"], again["image"])
     assert not torch.equal(one["image"], other["image"])
     assert torch.equal(one["mask"], other["mask"])
 
 
-def test_the_gate_needs_superpixels():
+def test_a_lesson_needs_regions():
     how, batch = Unlabelled(teacher=1), {"image": torch.zeros(1, 1, 2, 2), "mask": torch.zeros(1, 2, 2).long()}
-    with pytest.raises(GeoPointSegError, match=r"got none: .*unlabelled.gate"):
+    with pytest.raises(GeoPointSegError, match="got none: take PointDataModule"):
         lesson(how, Teacher(nn.Conv2d(1, 2, 1), 2), batch, torch.zeros(1, 2, 2, 2), LIGHT, torch.Generator())
 
 
@@ -138,16 +151,20 @@ def test_draws_depend_on_seed_process_and_step():
 # superpixels
 
 
-def test_windows_are_cut_where_colours_change(raster_file):
+def test_windows_are_cut_where_colours_change_and_open_where_nothing_is_held_out(raster_file):
     picture = np.repeat(np.kron([[20, 200]], np.ones((40, 40)))[None], 3, axis=0).astype(np.uint8)
     picture[:, :5] = 0
     rasters, statistics = open_rasters([str(raster_file(picture, "a.tif", nodata=0))])
-    window = Window(0, 0, 40, 80)
-    assert set(Imagery(rasters)[query(rasters[0], 0, window)]) == {"image"}
-    sample = Imagery(rasters, cut=statistics)[query(rasters[0], 0, window)]
+    grid, window = rasters[0].grid, Window(0, 0, 40, 80)
+    closed = shapely.box(*grid.window_bounds(Window(20, 60, 30, 30)))
+    held_out = gpd.GeoDataFrame({"block": [0]}, geometry=[closed], crs=grid.crs.to_wkt()).to_crs("EPSG:4326")
+    sample = Regions(rasters, statistics, held_out)[query(rasters[0], 0, window)]
     regions = sample["regions"]
     assert regions.dtype == torch.int64
-    assert (regions[:5] == 0).all()
+    assert (regions[:5] == 0).all()  # no data
+    assert (regions[21:, 61:] == 0).all()  # held out, on another CRS: a pixel more or less
+    assert (regions[5:19, 61:] > 0).all()
+    regions[19:, 59:] = regions[10, 70]
     left, right = regions[5:, :40].unique(), regions[5:, 40:].unique()
     assert (left > 0).all()
     assert not set(left.tolist()) & set(right.tolist())
