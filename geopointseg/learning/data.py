@@ -144,7 +144,7 @@ class PointDataModule(GeoDataModule):
         """Make the datasets and samplers of a stage; of several processes each draws its own chips."""
         if stage == "fit":
             ranks = self.trainer.world_size if self.trainer else 1
-            task = self.trainer.lightning_module if self.trainer else None
+            task = getattr(self.trainer, "lightning_module", None)
             cuts = getattr(task, "unlabelled", NOTHING).cuts  # superpixels are made only for a task that asks for them
             cut = Regions(self.rasters, self.statistics, self.points.held_out) if cuts else Imagery(self.rasters)
             self.train_dataset = cut & self.labels

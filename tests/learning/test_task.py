@@ -358,9 +358,9 @@ def test_all_sources_work_with_an_auxiliary_head_and_in_bfloat16(options, quarte
 
 @pytest.mark.slow
 def test_four_points_are_still_enough_with_a_teacher(quarters):
-    module = quarters(steps=60, batch_size=4)
+    module = quarters(steps=40, batch_size=4)
     task, _ = trained(
-        module, steps=60, unlabelled=Unlabelled(teacher=1.0, pairwise=0.1, decay=0.9, ramp=40, threshold=0.8)
+        module, steps=40, unlabelled=Unlabelled(teacher=1.0, pairwise=0.1, decay=0.9, ramp=20, threshold=0.8)
     )
     sample = module.val_dataset[next(iter(module.val_sampler))]
     with torch.inference_mode():
