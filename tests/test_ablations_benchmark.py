@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.ablations import VARIANTS, tabulated, third
-from benchmarks.accuracy_data import Setting
+from benchmarks.ablations import VARIANTS, run, tabulated, third
+from benchmarks.accuracy import Plan
+from benchmarks.accuracy_cells import Place
+from benchmarks.accuracy_data import Data, Setting, prepare, write_scenes
 
 
 def cell(right, steps=10):
@@ -42,3 +44,21 @@ def test_a_third_of_the_images_is_every_third(name, tests):
     assert [int(path.stem) for path in part.tests] == tests
     assert part.judged == part.tests
     assert part.folder != whole.folder  # other images, other clicks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["default", "teacher"])
+def test_a_variant_is_trained_and_judged_on_every_test_image(name, tmp_path):
+    rng = np.random.default_rng(0)
+    scenes = []
+    for stem in ("a", "b"):
+        truth = np.kron(rng.integers(2, size=(8, 8)), np.ones((16, 16))).astype(np.uint8)
+        pixels = np.stack([truth * 100 + rng.integers(20, size=truth.shape) for _ in range(3)]).astype(np.uint8)
+        scenes.append((stem, pixels, truth))
+    write_scenes(scenes, ["a", "b"], tmp_path, ("low", "high"))
+    setting = third(prepare(Data(tmp_path, 64, {"train": ("a",), "validation": ("b",)}), "validation"))
+    matrices, facts = run(setting, Place("validation", "500", 0), VARIANTS[name], Plan(2, None, 32), "reach")
+    assert [matrix.sum() for matrix in matrices] == [128 * 128]
+    assert facts["steps"] == 2
+    assert facts["images"] == 1
+    assert facts["unlabelled"]["teacher"] == (name == "teacher")

@@ -140,7 +140,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
     def _all_logits(self, x: Tensor, network: nn.Module | None = None) -> tuple[Tensor, ...]:
         """Logits without priors; in training, those of an auxiliary head too, if the model has one."""
         x = torch.nan_to_num(self._normalised(x))  # a missing pixel looks like the mean
-        found = (network or self.model)(x.contiguous(memory_format=torch.channels_last))
+        network = self.model if network is None else network
+        found = network(x.contiguous(memory_format=torch.channels_last))
         return found if isinstance(found, tuple) else (found,)
 
     def _normalised(self, x: Tensor) -> Tensor:
@@ -159,6 +160,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
             self.teacher = Teacher(self.model, len(self.classes))
             if self.taught:
                 self.teacher.restore(self.taught)
+                self.taught = None
 
     def on_train_end(self) -> None:
         """Put the teacher's weights in the student's place: an average of networks errs less, and one is enough to keep."""
