@@ -1,4 +1,4 @@
-"""From pseudo-masks to a trained model: sites, datasets, samplers, augment, losses, data, task, fit.
+"""From pseudo-masks to a trained model: sites, datasets, samplers, augment, losses, unlabelled, data, task, fit.
 
-Only `datasets`, `samplers`, `data` and `task` import torchgeo.
+Only `datasets`, `samplers`, `data`, `task` and `warm` import torchgeo.
 """

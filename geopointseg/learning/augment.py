@@ -12,7 +12,7 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import Statistics
 
-__all__ = ["FLIPS_AND_TURNS", "Augmentation", "augment"]
+__all__ = ["FLIPS_AND_TURNS", "Augmentation", "augment", "numbered_apart"]
 
 Batch = dict[str, Tensor]
 
@@ -60,7 +60,8 @@ def augment(batch: Batch, how: Augmentation, statistics: Statistics, generator: 
 
     Args:
         batch: `image` (batch, bands, side, side) float32, NaN where there is no data; `mask` (batch, side, side) int64,
-            255 = unlabelled; `weight` (batch, side, side) float32, 0 where unlabelled.
+            255 = unlabelled; `weight` (batch, side, side) float32, 0 where unlabelled; perhaps `regions` (batch, side,
+            side) int64, 0 = none, `numbered_apart`.
         how: What to do.
         statistics: Of the bands.
         generator: On the CPU, wherever the batch is: so the draws are the same on every device.
@@ -79,6 +80,19 @@ def augment(batch: Batch, how: Augmentation, statistics: Statistics, generator: 
     if how.jitter:
         batch = batch | {"image": _lit(batch["image"], how.jitter, statistics, generator)}
     return batch
+
+
+def numbered_apart(regions: Tensor) -> Tensor:
+    """Give the regions of every chip numbers of their own, so that chips can be pasted into each other.
+
+    Args:
+        regions: (batch, height, width) int64, in each chip from 1 on; 0 = none.
+
+    Returns:
+        (batch, height, width) int64, over all chips from 1 on; 0 = none.
+    """
+    most = regions.flatten(1).max(dim=1).values
+    return torch.where(regions > 0, regions + (most.cumsum(0) - most)[:, None, None], 0)
 
 
 def _turned(batch: Batch, generator: torch.Generator, *, flips: bool, turns: bool) -> Batch:
@@ -118,11 +132,14 @@ def _scaled(batch: Batch, scale: float, generator: torch.Generator) -> Batch:
     values = taken(image.nan_to_num(), "bilinear", "reflection") / share.clamp_min(1e-6)
     labels = taken((UNLABELLED - batch["mask"])[:, None].float(), "nearest", "zeros")[:, 0]
     weight = taken(batch["weight"][:, None], "nearest", "zeros")[:, 0]
-    return {
+    scaled = {
         "image": torch.where(taken(known, "nearest", "reflection") > 0, values, torch.nan),
         "mask": UNLABELLED - labels.long(),
         "weight": weight / zoom[..., None] ** 2,
     }
+    if "regions" in batch:  # numbers that float32 holds exactly: up to 2²⁴ in a batch
+        scaled["regions"] = taken(batch["regions"][:, None].float(), "nearest", "zeros")[:, 0].long()
+    return scaled
 
 
 def _mixed(batch: Batch, chips: float, choose: Callable[..., Tensor], generator: torch.Generator) -> Batch:

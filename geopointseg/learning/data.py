@@ -12,14 +12,17 @@ from torchgeo.datamodules import GeoDataModule
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import load_points
-from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment
+from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment, numbered_apart
 from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, weigh_classes
-from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Sample
+from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Regions, Sample
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
 from geopointseg.learning.sites import share, sites
+from geopointseg.learning.unlabelled import NOTHING
 from geopointseg.raster import open_rasters
 
 __all__ = ["PointDataModule", "check_plan"]
+
+TENSORS = ("image", "mask", "weight", "regions")
 
 
 def check_plan(*, chip: int, steps: int, minutes: float | None = None, seed: int = 0) -> None:
@@ -141,7 +144,10 @@ class PointDataModule(GeoDataModule):
         """Make the datasets and samplers of a stage; of several processes each draws its own chips."""
         if stage == "fit":
             ranks = self.trainer.world_size if self.trainer else 1
-            self.train_dataset = Imagery(self.rasters) & self.labels
+            task = getattr(self.trainer, "lightning_module", None)
+            cuts = getattr(task, "unlabelled", NOTHING).cuts  # superpixels are made only for a task that asks for them
+            cut = Regions(self.rasters, self.statistics, self.points.held_out) if cuts else Imagery(self.rasters)
+            self.train_dataset = cut & self.labels
             self.train_sampler = PointGeoSampler(
                 self.rasters,
                 self.train_sites,
@@ -185,7 +191,7 @@ class PointDataModule(GeoDataModule):
 
         TorchGeo 0.8.1 deletes `crs` and `bounds` here and fails where they are absent; 0.10 no longer does.
         """
-        return {k: v.to(device, non_blocking=True) for k, v in batch.items() if k in ("image", "mask", "weight")}
+        return {k: v.to(device, non_blocking=True) for k, v in batch.items() if k in TENSORS}
 
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Augment training chips; they are not normalised here: the model does it.
@@ -194,6 +200,8 @@ class PointDataModule(GeoDataModule):
         """
         if self.trainer is None or not self.trainer.training:
             return batch
+        if "regions" in batch:
+            batch = batch | {"regions": numbered_apart(batch["regions"])}
         step = self.trainer.fit_loop.total_batch_idx + 1  # -1 before the first
         (seed,) = np.random.SeedSequence((self.seed, self._rank, step)).generate_state(1)
         return augment(batch, self.augmentation, self.statistics, torch.Generator().manual_seed(int(seed)))

@@ -21,14 +21,18 @@ from torchgeo.datasets.utils import GeoSlice
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
+from geopointseg.labels.adaptive import adaptive, least_area
+from geopointseg.labels.burn import burn
 from geopointseg.labels.pseudomask import mask_paths
+from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.sites import Sites
-from geopointseg.raster import Raster, open_raster, read, read_labels
+from geopointseg.raster import Raster, Statistics, open_raster, read, read_labels
 
-__all__ = ["HeldOut", "Imagery", "Labels", "query"]
+__all__ = ["HeldOut", "Imagery", "Labels", "Regions", "query"]
 
 Sample = dict[str, Any]
 
+SCALE = 20.0  # of adaptive merging, for superpixels of some 70 pixels
 FIRST, GAP = pd.Timestamp("2000-01-01"), pd.Timedelta(days=2)
 
 
@@ -96,6 +100,28 @@ class Imagery(RasterDataset):
         """Read the window that the query names."""
         number, window = self.locate(query)
         return {"image": torch.from_numpy(read(self.rasters[number], window))}
+
+
+class Regions(Imagery):
+    """Rasters with the superpixels of each window, for labels that training makes itself.
+
+    `regions` is (height, width) int64 from 1 on; 0 where there is no data, and in ground that is held out: what is judged there
+    must not have grown from beside it. They are cut here so that it is done in the workers.
+    """
+
+    def __init__(self, rasters: Sequence[Raster], statistics: Statistics, held_out: gpd.GeoDataFrame) -> None:
+        """Keep the polygons of what is held out."""
+        super().__init__(rasters)
+        self.statistics, self.held_out = statistics, held_out.to_crs(self.index.crs)
+
+    def __getitem__(self, query: GeoSlice) -> Sample:
+        """Read the window and cut it."""
+        number, window = self.locate(query)
+        sample, grid = super().__getitem__(query), self.rasters[number].grid
+        regions = adaptive(scaled(sample["image"].numpy(), self.statistics), scale=SCALE, minimum=least_area(SCALE))
+        west, south, east, north = grid.window_bounds(window)
+        regions[burn(list(self.held_out.cx[west:east, south:north].geometry), grid, window, touched=True)] = 0
+        return sample | {"regions": torch.from_numpy(regions).long()}
 
 
 class Labels(Imagery):

@@ -1,13 +1,15 @@
 """The training task: TorchGeo's segmentation task with normalisation inside, a masked loss, and scores on points."""
 
+import dataclasses
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
+from torch import Tensor, nn
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
@@ -17,6 +19,17 @@ from geopointseg.learning.models import Model, build_model, default_backbone
 from geopointseg.learning.objective import Loss, read_loss, weighted_sum
 from geopointseg.learning.optimizer import Optimizer, build_optimizer
 from geopointseg.learning.schedule import Schedule, plateau, read_schedule, rise
+from geopointseg.learning.teacher import Teacher
+from geopointseg.learning.unlabelled import (
+    NOTHING,
+    Unlabelled,
+    generator,
+    growth,
+    lesson,
+    read_unlabelled,
+    smoothness,
+)
+from geopointseg.raster import Statistics
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
     from torchgeo.trainers import SemanticSegmentationTask
@@ -53,6 +66,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         optimizer: Optimizer = "adamw",
         schedule: Schedule = "cosine",
         warm_up: int = 20,
+        unlabelled: Unlabelled = NOTHING,
     ) -> None:
         """Build model, loss and metrics.
 
@@ -73,12 +87,18 @@ class PointSegmentationTask(SemanticSegmentationTask):
             schedule: How the learning rate goes: cosine, poly, step, plateau or constant, by its name or with its options,
                 as docs/training-recipes.md lists them.
             warm_up: Steps that the learning rate takes to rise to its highest.
+            unlabelled: What is made of the pixels that nobody has labelled; by default nothing. See docs/unlabelled.md.
 
         Raises:
             GeoPointSegError: a model, a loss or a schedule that cannot be.
         """
         self.weights = weights
         self.course = read_schedule(schedule, warm_up)
+        self.teacher: Teacher | None = None  # only while it trains
+        self.taught: Mapping[str, Any] | None = None  # the teacher of a training that goes on
+        self.unlabelled = read_unlabelled(unlabelled)
+        # Lightning keeps arguments as they stand here: logs and checkpoints hold plain values.
+        unlabelled = dataclasses.asdict(self.unlabelled)  # type: ignore[assignment]
         super().__init__(
             model=model,  # type: ignore[arg-type]  # TorchGeo knows fewer, and builds none of them
             backbone=backbone,  # type: ignore[arg-type]
@@ -126,14 +146,20 @@ class PointSegmentationTask(SemanticSegmentationTask):
         Returns:
             (batch, classes, height, width) logits.
         """
-        logits = self._all_logits(x)[0]
-        return logits if self.training else logits + self.log_priors
+        if self.training:
+            return self._all_logits(x)[0]
+        return self._all_logits(x, self.teacher.network if self.teacher else None)[0] + self.log_priors
 
-    def _all_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+    def _all_logits(self, x: Tensor, network: nn.Module | None = None) -> tuple[Tensor, ...]:
         """Logits without priors; in training, those of an auxiliary head too, if the model has one."""
-        x = torch.nan_to_num((x - self.band_mean) / self.band_std)  # a missing pixel looks like the mean
-        found = self.model(x.contiguous(memory_format=torch.channels_last))
+        x = torch.nan_to_num(self._normalised(x))  # a missing pixel looks like the mean
+        network = self.model if network is None else network
+        found = network(x.contiguous(memory_format=torch.channels_last))
         return found if isinstance(found, tuple) else (found,)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """Pixels in standard deviations of the bands, NaN where there is no data."""
+        return (x - self.band_mean) / self.band_std
 
     def set_priors(self, shares: ArrayLike) -> None:
         """Take the classes to be as common as `shares` (classes,) say, instead of equally common, in prediction."""
@@ -152,13 +178,55 @@ class PointSegmentationTask(SemanticSegmentationTask):
                 "('geopointseg check --held-out 0.2'), or take another schedule, such as cosine"
             )
         self.started = time.monotonic()
+        if self.unlabelled.teacher:
+            self.teacher = Teacher(self.model, len(self.classes))
+            if self.taught:
+                self.teacher.restore(self.taught)
+                self.taught = None
+
+    def on_train_end(self) -> None:
+        """Put the teacher's weights in the student's place: an average of networks errs less, and one is enough to keep."""
+        if self.teacher:
+            self.teacher.follow(self.model, self.unlabelled.decay)
+            self.model.load_state_dict(self.teacher.network.state_dict())
+            self.teacher = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the teacher of a training that is not over beside the student."""
+        if self.teacher:
+            checkpoint["teacher"] = self.teacher.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note the teacher, for a training that goes on."""
+        self.taught = checkpoint.get("teacher")
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """The masked loss of a batch; nothing is scored on pseudo-labels."""
         loss = torch.zeros((), device=self.device)
-        for share, logits in zip((1, AUXILIARY), self._all_logits(batch["image"]), strict=False):
+        found = self._all_logits(batch["image"])
+        for share, logits in zip((1, AUXILIARY), found, strict=False):
             loss = loss + share * weighted_sum(self.terms, logits, batch["mask"], batch["weight"], self.class_weights)
+        if self.unlabelled.any:
+            loss = loss + self.unlabelled.faded_in(self.global_step) * self._of_unlabelled(batch, found[0])
         self.log("train_loss", loss, batch_size=len(batch["image"]), prog_bar=True)
+        return loss
+
+    def _of_unlabelled(self, batch: Any, logits: Tensor) -> Tensor:
+        """What unlabelled pixels add to the loss, given the student's logits of the batch."""
+        how, loss = self.unlabelled, torch.zeros((), device=self.device)
+        if how.pairwise:
+            loss = loss + how.pairwise * smoothness(how, logits, self._normalised(batch["image"]))
+        if how.grow:
+            loss = loss + how.grow * growth(how, logits, batch, self.global_step)
+        if self.teacher:
+            card, draw = self.hparams["card"], generator(self.hparams["card"], self.global_rank, self.global_step)
+            self.teacher.follow(self.model, how.decay)
+            with torch.no_grad():
+                taught = self._all_logits(batch["image"], self.teacher.network)[0]
+            view, share = lesson(how, self.teacher, batch, taught, Statistics(card["mean"], card["std"], (), ()), draw)
+            self.log("teacher_share", share, batch_size=len(batch["image"]))
+            for part, again in zip((1, AUXILIARY), self._all_logits(view["image"]), strict=False):
+                loss = loss + part * how.teacher * share * masked_cross_entropy(again, view["mask"])
         return loss
 
     def on_train_epoch_end(self) -> None:

@@ -120,6 +120,35 @@ def test_every_loss_and_weights_of_classes_from_yaml(config, tmp_path, capsys):
     assert not (made / "class_weights.json").exists()  # it would tell of another checkpoint
 
 
+@pytest.mark.slow
+def test_unlabelled_pixels_from_yaml(config, tmp_path, capsys):
+    keys = yaml.safe_load(config.read_text())
+    keys["model"]["unlabelled"] = {"pairwise": 0.1, "teacher": 0.5, "grow": 1, "threshold": 0.5, "ramp": 4}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config), "--model.unlabelled.teacher", "1"]) == 0
+    assert capsys.readouterr().err == ""
+    made = tmp_path / "result"
+    held = torch.load(made / "model.ckpt", weights_only=True)
+    assert "teacher" not in held  # its weights are the model's
+    for path in (made / "model", made / "model.ckpt"):
+        found = load(path).unlabelled
+        assert (found.pairwise, found.teacher, found.grow, found.ramp, found.gate) == (0.1, 1, 1, 4, True)
+    kept = yaml.safe_load((made / "log" / "hparams.yaml").read_text())
+    assert kept["unlabelled"]["teacher"] == 1
+    assert "teacher_share" in pd.read_csv(made / "log" / "metrics.csv").columns
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--model.unlabelled.teacher=-1", "unlabelled.teacher from 0"), ("--model.unlabelled.techer=1", "techer")],
+)
+def test_an_option_for_unlabelled_pixels_that_cannot_work_is_refused_in_one_line(option, said, config, capsys):
+    assert main(["train", "--config", str(config), option]) == 2
+    _, err = capsys.readouterr()
+    assert said in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_loss_that_is_none_is_refused_in_one_line(config, capsys):
     assert main(["train", "--config", str(config), "--model.loss", "{dise: 1}"]) == 2
     err = capsys.readouterr().err

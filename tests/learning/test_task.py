@@ -7,9 +7,13 @@ import lightning
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning import bundle
+from geopointseg.learning.objective import weighted_sum
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.learning.unlabelled import Unlabelled
 
 QUARTERS = np.kron([[0, 1], [2, 3]], np.ones((32, 32), np.uint8))
 NAMES = ("a", "b", "c", "d")
@@ -262,6 +266,152 @@ def test_bfloat16_learns_as_float32_does(quarters):
         curves[precision] = np.reshape(losses, (4, 10)).mean(axis=1)
     assert curves["32-true"][-1] < 0.3 * curves["32-true"][0]
     np.testing.assert_allclose(curves["bf16-mixed"], curves["32-true"], rtol=0.1, atol=0.05)
+
+
+# unlabelled pixels
+
+
+class Plain(PointSegmentationTask):
+    """The training step without anything about unlabelled pixels."""
+
+    def training_step(self, batch, batch_idx, dataloader_idx=0):
+        logits = self._all_logits(batch["image"])[0]
+        return weighted_sum(self.terms, logits, batch["mask"], batch["weight"], self.class_weights)
+
+
+def trained(module, kind=PointSegmentationTask, steps=3, precision="32-true", seed=0, **options):
+    """A task after a few steps, and the losses of each."""
+    lightning.seed_everything(seed, verbose=False)
+    options = {"model": "unet", "backbone": "resnet18"} | options
+    task, losses = kind(module.card, steps=steps, **options), []
+    task.on_train_batch_end = lambda outputs, *_: losses.append(float(outputs["loss"]))
+    trainer(steps, precision=precision).fit(task, module)
+    return task, losses
+
+
+def test_by_default_training_is_what_it_was_to_the_last_bit(quarters):
+    (task, losses), (plain, expected) = (
+        trained(quarters(steps=3, batch_size=2), kind) for kind in (PointSegmentationTask, Plain)
+    )
+    assert losses == expected
+    assert task.state_dict().keys() == plain.state_dict().keys()
+    assert all(torch.equal(value, plain.state_dict()[key]) for key, value in task.state_dict().items())
+
+
+def test_what_is_logged_of_a_task_is_plain():
+    kept = yaml.safe_load(yaml.safe_dump(dict(build(unlabelled=Unlabelled(teacher=1.0)).hparams_initial)))
+    assert Unlabelled(**kept["unlabelled"]) == Unlabelled(teacher=1.0)
+
+
+EACH = {
+    "pairwise": Unlabelled(pairwise=1.0, ramp=1),
+    "teacher": Unlabelled(teacher=1.0, threshold=0.1, ramp=1),
+    "teacher by pixel": Unlabelled(teacher=1.0, threshold=0.1, gate=False, ramp=1),
+    "grow": Unlabelled(grow=1.0, threshold=0.3, ramp=1),
+}
+
+
+@pytest.mark.parametrize("how", EACH.values(), ids=EACH)
+def test_each_source_adds_to_the_loss_and_the_model_keeps_its_form(how, quarters, tmp_path):
+    module = quarters(steps=3, batch_size=2)
+    plain, expected = trained(module)
+    task, losses = trained(quarters(steps=3, batch_size=2), unlabelled=how)
+    assert losses[0] >= expected[0]  # the same weights and chips; in the first step next to nothing has faded in
+    assert losses[1:] != expected[1:]
+    assert np.isfinite(losses).all()
+    assert {k: v.shape for k, v in task.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+
+    loaded = bundle.load(bundle.save(task, tmp_path / "model"))
+    assert loaded.unlabelled == how
+    x = torch.rand(1, 3, 64, 64) * 255
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), task.eval()(x))
+
+
+def test_chips_are_cut_only_for_a_task_that_asks_for_it(quarters):
+    keys = []
+    for how in (Unlabelled(), Unlabelled(pairwise=0.1), Unlabelled(teacher=1.0), Unlabelled(grow=1.0)):
+        module = quarters(steps=1, batch_size=2)
+        task = build(module.card, steps=1, unlabelled=how)
+        task.on_train_batch_start = lambda batch, *_: keys.append(set(batch))
+        trainer(1).fit(task, module)
+    assert keys[0] == keys[1] == {"image", "mask", "weight"}
+    assert keys[2] == keys[3] == keys[0] | {"regions"}
+
+
+def test_prediction_is_the_teachers(quarters):
+    """At a decay of 1/2: the first network, half of the way to the second, and again half of the way to the third."""
+    module = quarters(steps=2, batch_size=2)
+    task = build(module.card, steps=2, unlabelled=Unlabelled(teacher=1.0, decay=0.5))
+    weight = next(name for name, p in task.model.named_parameters() if p.ndim == 4)
+    judged = []
+    task.on_validation_start = lambda: judged.append(
+        torch.equal(
+            task.eval()(torch.ones(1, 3, 64, 64)),
+            task._all_logits(torch.ones(1, 3, 64, 64), task.teacher.network)[0],
+        )
+    )
+    first = task.model.get_parameter(weight).detach().clone()
+    run = trainer(2, check_val_every_n_epoch=None, val_check_interval=1)
+    last = []
+    task.on_train_batch_end = lambda *_: last.append(task.model.get_parameter(weight).detach().clone())
+    run.fit(task, module)
+    assert all(judged)
+    assert judged
+    torch.testing.assert_close(task.model.get_parameter(weight), ((first + last[0]) / 2 + last[1]) / 2)
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
+def test_a_checkpoint_amid_training_holds_the_teacher_beside_the_student(quarters, tmp_path):
+    def new():
+        module = quarters(steps=4, batch_size=2)
+        return module, build(module.card, steps=4, unlabelled=Unlabelled(teacher=1.0, threshold=0.1, ramp=1))
+
+    module, task = new()
+    path, kept = tmp_path / "amid.ckpt", []
+
+    def keep(*_):
+        if task.global_step == 2:
+            task.trainer.save_checkpoint(path)
+            kept.append(task.teacher.network.state_dict()["encoder.conv1.weight"].clone())
+
+    task.on_train_batch_end = keep
+    trainer(4).fit(task, module)
+    loaded = torch.load(path, weights_only=True)
+    assert loaded["hyper_parameters"]["unlabelled"]["teacher"] == 1.0
+    assert torch.equal(loaded["teacher"]["network"]["encoder.conv1.weight"], kept[0])
+    assert not torch.equal(loaded["state_dict"]["model.encoder.conv1.weight"], kept[0])
+
+    module, again = new()
+    starts = []
+    again.on_train_batch_start = lambda *_: starts.append(
+        again.teacher.network.state_dict()["encoder.conv1.weight"].clone()
+    )
+    trainer(4).fit(again, module, ckpt_path=path, weights_only=True)
+    assert torch.equal(starts[0], kept[0])
+    assert again.global_step == 4
+    assert again.teacher is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"model": "fcn", "backbone": None}, {"precision": "bf16-mixed"}], ids=str)
+def test_all_sources_work_with_an_auxiliary_head_and_in_bfloat16(options, quarters):
+    how = Unlabelled(pairwise=0.1, teacher=1.0, grow=1.0, threshold=0.3, ramp=1)
+    task, losses = trained(quarters(steps=2, batch_size=2), steps=2, unlabelled=how, **options)
+    assert np.isfinite(losses).all()
+    assert all(p.isfinite().all() and p.dtype == torch.float32 for p in task.parameters())
+
+
+@pytest.mark.slow
+def test_four_points_are_still_enough_with_a_teacher(quarters):
+    module = quarters(steps=40, batch_size=4)
+    task, _ = trained(
+        module, steps=40, unlabelled=Unlabelled(teacher=1.0, pairwise=0.1, decay=0.9, ramp=20, threshold=0.8)
+    )
+    sample = module.val_dataset[next(iter(module.val_sampler))]
+    with torch.inference_mode():
+        found = task.eval()(sample["image"][None]).argmax(dim=1)[0].numpy()
+    assert (found == QUARTERS).mean() > 0.7
 
 
 # validation

@@ -1,0 +1,64 @@
+"""The ablations compare like with like: gains are taken seed by seed, and a third of the images is every third."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.ablations import VARIANTS, run, tabulated, third
+from benchmarks.accuracy import Plan
+from benchmarks.accuracy_cells import Place
+from benchmarks.accuracy_data import Data, Setting, prepare, write_scenes
+
+
+def cell(right, steps=10):
+    """Of two classes, of 100 pixels each, with so many right in each: an IoU of right / (200 - right) in both."""
+    confusion = np.array([[right, 100 - right], [100 - right, right]])
+    return {"confusion": confusion.tolist(), "classes": ["a", "b"], "steps": steps, "seconds": {"training": 2.0}}
+
+
+def test_gains_are_those_of_the_same_seed():
+    cells = {"default": {0: cell(50), 1: cell(80)}, "teacher": {1: cell(90)}, "grow": {}}
+    rows, figures = tabulated(cells)
+    assert [row[0] for row in rows] == ["variant", "default", "teacher", "grow"]
+    assert figures["teacher: gain"] == pytest.approx(90 / 110 - 80 / 120)
+    assert figures["default: mIoU"] == pytest.approx((50 / 150 + 80 / 120) / 2)
+    assert set(figures) == {"default: mIoU", "teacher: mIoU", "teacher: gain"}
+    assert rows[1][2:] == ["–", "2", "200"]
+
+
+def test_each_variant_uses_unlabelled_pixels_in_one_way():
+    assert not VARIANTS["default"].any
+    for name, how in VARIANTS.items():
+        assert sum(share > 0 for share in (how.pairwise, how.teacher, how.grow)) == (name != "default")
+
+
+@pytest.mark.parametrize(("name", "tests"), [("same-place", [0, 3, 6]), ("validation", [*range(7)])])
+def test_a_third_of_the_images_is_every_third(name, tests):
+    paths = [Path(f"{i}.tif") for i in range(7)]
+    whole = Setting(name, Path("all"), paths, paths, [[] for _ in paths], paths, paths)
+    part = third(whole)
+    assert [int(path.stem) for path in part.images] == [0, 3, 6]
+    assert part.truth == part.images
+    assert len(part.ground) == 3
+    assert [int(path.stem) for path in part.tests] == tests
+    assert part.judged == part.tests
+    assert part.folder != whole.folder  # other images, other clicks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["default", "teacher"])
+def test_a_variant_is_trained_and_judged_on_every_test_image(name, tmp_path):
+    rng = np.random.default_rng(0)
+    scenes = []
+    for stem in ("a", "b"):
+        truth = np.kron(rng.integers(2, size=(8, 8)), np.ones((16, 16))).astype(np.uint8)
+        pixels = np.stack([truth * 100 + rng.integers(20, size=truth.shape) for _ in range(3)]).astype(np.uint8)
+        scenes.append((stem, pixels, truth))
+    write_scenes(scenes, ["a", "b"], tmp_path, ("low", "high"))
+    setting = third(prepare(Data(tmp_path, 64, {"train": ("a",), "validation": ("b",)}), "validation"))
+    matrices, facts = run(setting, Place("validation", "500", 0), VARIANTS[name], Plan(2, None, 32), "reach")
+    assert [matrix.sum() for matrix in matrices] == [128 * 128]
+    assert facts["steps"] == 2
+    assert facts["images"] == 1
+    assert facts["unlabelled"]["teacher"] == (name == "teacher")
