@@ -22,6 +22,7 @@ from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import TrainReport, fit, trainer_options
 from geopointseg.learning.infer import Precision
+from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Loss, read_loss
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
@@ -77,9 +78,11 @@ def run(
     minutes: float | None = None,
     loss: Loss = "cross-entropy",
     class_weights: Rule = "none",
+    keeping: Keeping = LAST,
     precision: Precision = "auto",
     seed: int = 0,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> RunReport:
     """From rasters and labelled points to a land-cover map, a model and a report.
 
@@ -98,9 +101,12 @@ def run(
         loss: What training makes small: a loss by its name, or several with their shares, such as
             '{cross-entropy: 1, dice: 0.5}'.
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
+        keeping: Which weights are kept.
         precision: Number format of training.
         seed: Of every random choice.
         overwrite: Replace the files of an earlier run.
+        resume: Go on with a run that was broken off, with the same arguments: points and masks are made again, training
+            goes on from log/last.ckpt, and what comes out is the same as of an unbroken run.
 
     Returns:
         The files made, and the account of points, pseudo-mask and scores.
@@ -110,7 +116,9 @@ def run(
     """
     check_plan(chip=chip, steps=steps, minutes=minutes, seed=seed)
     read_loss(loss)
-    _take_folder(out, overwrite=overwrite)
+    if not resume:
+        _take_folder(out, overwrite=overwrite)
+    replace = overwrite or resume
 
     checked = check(
         raster,
@@ -120,7 +128,7 @@ def run(
         crs=crs,
         nodata=nodata,
         seed=seed,
-        overwrite=overwrite,
+        overwrite=replace,
     )
     masked = mask(
         raster,
@@ -129,7 +137,7 @@ def run(
         out=out / "masks",
         crs=crs,
         nodata=nodata,
-        overwrite=overwrite,
+        overwrite=replace,
     )
     data = PointDataModule(
         raster,
@@ -145,7 +153,7 @@ def run(
     lightning.seed_everything(seed, verbose=False)
     task = PointSegmentationTask(data.card, steps=steps, minutes=minutes, loss=loss)
     trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
-    trained = fit(trainer, task, data, out, overwrite=overwrite)
+    trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
 
     maps = predict(
         trained.model,
@@ -154,7 +162,7 @@ def run(
         crs=crs,
         nodata=nodata,
         allow=("values",),  # it was trained on them
-        overwrite=overwrite,
+        overwrite=replace,
     )
     map_files = [file for file in maps if file.suffix == ".tif"]
     truth_files = pair_truth(map_files, find_rasters(truth)) if truth else []

@@ -75,7 +75,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
             ignore_index=UNLABELLED,
             lr=lr,
         )
-        self.started = 0.0
+        self.started = self.spent = 0.0
 
     def configure_models(self) -> None:
         """Build the model and the buffers that normalise its input."""
@@ -128,8 +128,16 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.log_priors.copy_(ratio.log()[None, :, None, None])
 
     def on_train_start(self) -> None:
-        """Start the clock of the learning-rate schedule."""
-        self.started = time.monotonic()
+        """Start the clock of the learning-rate schedule, or set it to where it was."""
+        self.started = time.monotonic() - self.spent
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the time that training has taken so far."""
+        checkpoint["seconds"] = time.monotonic() - self.started
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up."""
+        self.spent = checkpoint.get("seconds", 0.0)
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """The masked loss of a batch; nothing is scored on pseudo-labels."""
