@@ -30,6 +30,7 @@ from geopointseg.maps.predict import predict
 from geopointseg.maps.report import draw_confusion, draw_curves, draw_overview, write_page
 from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
+from pipelines.presets import PresetName, choose
 
 __all__ = ["RunReport", "demo", "run"]
 
@@ -73,13 +74,17 @@ def run(
     truth: list[str] | None = None,
     crs: str | None = None,
     nodata: float | None = None,
-    chip: int = 128,
-    steps: int = 600,
+    preset: PresetName = "balanced",
+    steps: int | None = None,
+    chip: int | None = None,
+    batch_size: int | None = None,
+    backbone: str | None = None,
     minutes: float | None = None,
     loss: Loss = "cross-entropy",
     class_weights: Rule = "none",
     keeping: Keeping = LAST,
     precision: Precision = "auto",
+    deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
     resume: bool = False,
@@ -95,14 +100,18 @@ def run(
         truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
-        chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
+        preset: How much work to do; the next four are its unless given. docs/training.md has the table.
         steps: Training steps.
+        chip: Side of a training chip in pixels, a multiple of 32; a larger one sees more around a point, and is slower.
+        batch_size: Chips per training step.
+        backbone: Encoder of the U-Net, by its name in docs/models.md.
         minutes: End training after this time if the steps are not done before.
         loss: What training makes small: a loss by its name, or several with their shares, such as
             '{cross-entropy: 1, dice: 0.5}'.
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
         keeping: Which weights are kept.
         precision: Number format of training.
+        deterministic: Train to the same weights each time on a GPU, too, and slower there; a CPU does so anyway.
         seed: Of every random choice.
         overwrite: Replace the files of an earlier run.
         resume: Go on with a run that was broken off, with the same arguments: points and masks are made again, training
@@ -114,7 +123,8 @@ def run(
     Raises:
         GeoPointSegError: the input is not what the work needs.
     """
-    check_plan(chip=chip, steps=steps, minutes=minutes, seed=seed)
+    plan = choose(preset, steps=steps, chip=chip, batch_size=batch_size, backbone=backbone)
+    check_plan(chip=plan.chip, steps=plan.steps, minutes=minutes, seed=seed)
     read_loss(loss)
     if not resume:
         _take_folder(out, overwrite=overwrite)
@@ -143,16 +153,19 @@ def run(
         raster,
         out / "masks",
         out / "points.gpkg",
-        chip=chip,
-        steps=steps,
+        chip=plan.chip,
+        batch_size=plan.batch_size,
+        steps=plan.steps,
+        augmentation=plan.augmentation,
         crs=crs,
         nodata=nodata,
         seed=seed,
         class_weights=class_weights,
     )
     lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, steps=steps, minutes=minutes, loss=loss)
-    trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
+    task = PointSegmentationTask(data.card, backbone=plan.backbone, steps=plan.steps, minutes=minutes, loss=loss)
+    options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
+    trainer = lightning.Trainer(**options)
     trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
 
     maps = predict(

@@ -13,7 +13,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from geopointseg.errors import GeoPointSegError
@@ -72,7 +72,12 @@ class TrainReport:
 
 
 def trainer_options(
-    out: Path, *, steps: int, minutes: float | None = None, wanted: Precision = "auto"
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    wanted: Precision = "auto",
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Arguments of Lightning's Trainer: a fixed number of steps, no choice of weights by the held-out points.
 
@@ -81,12 +86,15 @@ def trainer_options(
         steps: Training steps.
         minutes: Stop after this time if the steps are not done before.
         wanted: Number format.
+        deterministic: Use only operations that give the same result each time, for the rest of this process; on the CPU
+            training gives the same without.
     """
     return {
         "max_steps": steps,
         "max_epochs": -1,
         "max_time": _as_time(minutes),
         "precision": precision(wanted),
+        "deterministic": deterministic or None,  # False would end what the caller has asked of torch
         "devices": 1,
         "use_distributed_sampler": False,  # ours gives every process its own chips
         "num_sanity_val_steps": 0,
@@ -95,8 +103,13 @@ def trainer_options(
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": sys.stderr.isatty(),
-        "logger": [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")],
+        "logger": _loggers(out),
     }
+
+
+def _loggers(out: Path) -> list[Logger]:
+    """The logs that every training writes."""
+    return [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
 
 
 def fit(
@@ -259,7 +272,7 @@ def train(arguments: list[str]) -> TrainReport:
     Returns:
         The files made, and the account of the loss.
     """
-    defaults = trainer_options(Path(), steps=1)
+    defaults = trainer_options(Path(), steps=1) | {"logger": False}  # those of the file come on top of ours
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")  # that is how we call it
         warnings.filterwarnings("ignore", message="(?s).*(Jsonargparse|was deprecated in v4)")  # within Lightning 2.6
@@ -271,14 +284,22 @@ def train(arguments: list[str]) -> TrainReport:
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
-                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time", "logger")},
+                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time")},
                 parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
             )
         except ArgumentError as error:
             raise GeoPointSegError(f"{error}: see 'geopointseg train --help'") from error
+        except ValueError as error:  # a logger or callback whose class cannot be built
+            _, named, reason = str(error).partition("Problem with given class_path")
+            if not named:
+                raise
+            raise GeoPointSegError(
+                f"expected a class that can be built, got{reason.split('- Expected')[0]}: install the package that it "
+                "needs, or correct its arguments in the configuration"
+            ) from error
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
-    trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
+    trainer.loggers = _loggers(out) + trainer.loggers
     own = {name: parsed.config[name] for name in ("overwrite", "resume")}
     return fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
 

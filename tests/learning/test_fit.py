@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import time
+from importlib.util import find_spec
 
 import lightning
 import numpy as np
@@ -249,6 +250,55 @@ def test_bfloat16_is_chosen_where_the_processor_computes_in_it(monkeypatch, bf16
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(bf16))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
     assert precision() == expected
+
+
+# Lightning's own options
+
+
+@pytest.mark.slow
+def test_another_logger_is_a_choice_of_the_file(config, tmp_path):
+    """W&B's and MLflow's are given the same way, by the class and its arguments."""
+    keys = yaml.safe_load(config.read_text())
+    keys["data"]["steps"] = 2
+    more = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(tmp_path / "mine")}}
+    keys["trainer"] = {"logger": [more]}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config)]) == 0
+    (mine,) = (tmp_path / "mine").rglob("metrics.csv")
+    ours = tmp_path / "result" / "log" / "metrics.csv"
+    pd.testing.assert_frame_equal(pd.read_csv(mine), pd.read_csv(ours), check_like=True)
+    assert list(ours.parent.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="W&B is installed")
+def test_a_logger_that_is_not_installed_is_said_in_one_line(config, capsys):
+    keys = yaml.safe_load(config.read_text())
+    keys["trainer"] = {"logger": {"class_path": "lightning.pytorch.loggers.WandbLogger"}}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "expected a class that can be built, got 'lightning.pytorch.loggers.WandbLogger'" in err
+    assert "install the package that it needs" in err
+
+
+@pytest.fixture
+def torch_as_before():
+    """What a deterministic training asks of torch, it asks for the rest of the process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("torch_as_before")
+def test_a_deterministic_training_uses_such_operations_alone(config, tmp_path):
+    weights = []
+    for name in ("one", "two"):
+        given = ["--data.steps", "2", "--trainer.deterministic", "true", "--out", str(tmp_path / name)]
+        assert main(["train", "--config", str(config), *given]) == 0
+        assert torch.are_deterministic_algorithms_enabled()
+        weights.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
 
 
 # memory
