@@ -111,7 +111,8 @@ def run(
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
         keeping: Which weights are kept.
         precision: Number format of training.
-        deterministic: Train to the same weights each time on a GPU, too, and slower there; a CPU does so anyway.
+        deterministic: On a GPU, use operations that give the same each time, which are slower, and warn of those that torch
+            does not have in such a form; a CPU gives the same anyway.
         seed: Of every random choice.
         overwrite: Replace the files of an earlier run.
         resume: Go on with a run that was broken off, with the same arguments: points and masks are made again, training

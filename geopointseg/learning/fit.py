@@ -86,15 +86,15 @@ def trainer_options(
         steps: Training steps.
         minutes: Stop after this time if the steps are not done before.
         wanted: Number format.
-        deterministic: Use only operations that give the same result each time, for the rest of this process; on the CPU
-            training gives the same without.
+        deterministic: Use operations that give the same result each time, for the rest of this process, and warn of those
+            that torch does not have in such a form; on the CPU training gives the same without.
     """
     return {
         "max_steps": steps,
         "max_epochs": -1,
         "max_time": _as_time(minutes),
         "precision": precision(wanted),
-        "deterministic": deterministic or None,  # False would end what the caller has asked of torch
+        "deterministic": "warn" if deterministic else None,  # False would end what the caller has asked of torch
         "devices": 1,
         "use_distributed_sampler": False,  # ours gives every process its own chips
         "num_sanity_val_steps": 0,

@@ -157,6 +157,19 @@ def test_a_damaged_checkpoint_is_not_resumed(broken_off, stopped_at, tmp_path, c
 
 
 @pytest.mark.slow
+def test_averages_and_the_best_weights_go_on_too(config, stopped_at, tmp_path):
+    keys = yaml.safe_load(config.read_text()) | {"keeping": {"ema": 0.8, "keep": "best", "patience": 9}}
+    config.write_text(yaml.safe_dump(keys))
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert stopped_at(-1, "train", "--config", config, "--out", whole) == 0
+    command = ["train", "--config", config, "--out", broken]
+    assert stopped_at(12, *command) == 130
+    assert stopped_at(-1, *command, "--resume") == 0
+    assert same(whole, broken)
+    assert not list(broken.glob("log/*.ckpt"))
+
+
+@pytest.mark.slow
 def test_a_training_that_has_ended_is_not_repeated(config, stopped_at, tmp_path):
     command = ["train", "--config", config, "--out", tmp_path / "out", "--resume"]
     assert stopped_at(-1, *command) == 0
