@@ -24,6 +24,7 @@ from geopointseg.learning.fit import TrainReport, fit, trainer_options
 from geopointseg.learning.infer import Precision
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Loss, read_loss
+from geopointseg.learning.resume import last_of
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
 from geopointseg.maps.predict import predict
@@ -196,7 +197,10 @@ def _take_folder(out: Path, *, overwrite: bool) -> None:
         GeoPointSegError: it holds something and `overwrite` is false.
     """
     if any(new_folder(out).iterdir()) and not overwrite:
-        raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
+        going_on = ", --resume to go on with the training that was broken off there" if last_of(out).exists() else ""
+        raise GeoPointSegError(
+            f"expected a new or empty folder, got {out}: add --overwrite{going_on}, or choose another --out"
+        )
     for stale in (*out.glob("log/*"), *out.glob("confusion_*.png")):
         stale.unlink()
 

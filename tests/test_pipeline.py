@@ -199,6 +199,8 @@ def test_a_resumed_run_makes_the_same_map(scene, clicks, tmp_path, monkeypatch):
         with pytest.raises(RuntimeError, match="power"):
             run(**given, out=tmp_path / "broken")
     assert not (tmp_path / "broken" / "map.tif").exists()
+    with pytest.raises(GeoPointSegError, match="--resume to go on with the training that was broken off"):
+        run(**given, out=tmp_path / "broken")
     run(**given, out=tmp_path / "broken", resume=True)
     one, other = tmp_path / "whole", tmp_path / "broken"
     assert (one / "map.tif").read_bytes() == (other / "map.tif").read_bytes()

@@ -180,8 +180,9 @@ def fit(
     elif first:  # those of an earlier training would belong to another model
         (out / "class_weights.json").unlink(missing_ok=True)
     if first:
-        for file in (last, last.with_name("best.ckpt")):
-            file.unlink(missing_ok=True)
+        for pattern in ("last.ckpt", "best.ckpt", ".last.partial-*"):  # the third of a kill while it was written
+            for file in last.parent.glob(pattern):
+                file.unlink()
     return report
 
 
@@ -253,9 +254,7 @@ def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDat
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
         warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
         warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
-        warnings.filterwarnings(
-            "ignore", message=".*smaller than the logging interval.*"
-        )  # it goes on in the next epoch
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # it counts across epochs
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
         try:
             trainer.fit(task, data, ckpt_path=start, weights_only=True)
