@@ -174,6 +174,19 @@ def test_the_learning_rate_falls_to_zero_with_the_minutes(monkeypatch):
     assert rates == pytest.approx([1, 0.5, 0, 0], abs=1e-3)
 
 
+def test_a_resumed_training_has_its_minutes_behind_it(monkeypatch):
+    now, kept = [50.0], {}
+    monkeypatch.setattr("geopointseg.learning.task.time.monotonic", lambda: now[0])
+    task, again = build(minutes=2.0), build(minutes=2.0)
+    task.on_train_start()
+    now[0] = 110.0
+    task.on_save_checkpoint(kept)
+    now[0] = 1000.0  # the clock of another process, or of the next day
+    again.on_load_checkpoint(kept)
+    again.on_train_start()
+    assert now[0] - again.started == 60
+
+
 @pytest.mark.slow
 def test_same_seed_same_weights(quarters):
     runs = []
