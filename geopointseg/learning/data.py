@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning import Trainer
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import GeoDataModule
 
@@ -186,7 +187,7 @@ class PointDataModule(GeoDataModule):
         but where steps are counted Lightning 2.6 walks through the last one again, counts it twice, and offers no way to
         say so but these two; and the first chips may be read ahead before it tells the sampler the epoch.
         """
-        if self.trainer and self.train_sampler:
+        if isinstance(self.trainer, Trainer) and self.train_sampler:
             loop = self.trainer.fit_loop
             loop._restarting = loop.epoch_loop.restarting = False
             self.train_sampler.set_epoch(loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
