@@ -22,13 +22,16 @@ from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import TrainReport, fit, trainer_options
 from geopointseg.learning.infer import Precision
+from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Loss, read_loss
+from geopointseg.learning.resume import last_of
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
 from geopointseg.maps.predict import predict
 from geopointseg.maps.report import draw_confusion, draw_curves, draw_overview, write_page
 from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
+from pipelines.presets import PresetName, choose
 
 __all__ = ["RunReport", "demo", "run"]
 
@@ -72,14 +75,20 @@ def run(
     truth: list[str] | None = None,
     crs: str | None = None,
     nodata: float | None = None,
-    chip: int = 128,
-    steps: int = 600,
+    preset: PresetName = "balanced",
+    steps: int | None = None,
+    chip: int | None = None,
+    batch_size: int | None = None,
+    backbone: str | None = None,
     minutes: float | None = None,
     loss: Loss = "cross-entropy",
     class_weights: Rule = "none",
+    keeping: Keeping = LAST,
     precision: Precision = "auto",
+    deterministic: bool = False,
     seed: int = 0,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> RunReport:
     """From rasters and labelled points to a land-cover map, a model and a report.
 
@@ -92,15 +101,23 @@ def run(
         truth: Dense class rasters to assess the maps on too, one for each raster: same file name, or same order.
         crs: CRS of rasters or points that have none, for example EPSG:32633.
         nodata: No-data value of rasters that declare none.
-        chip: Side of a training chip in pixels, 32 or more; a larger one sees more around a point, and is slower.
+        preset: How much work to do; the next four are its unless given. docs/training.md has the table.
         steps: Training steps.
+        chip: Side of a training chip in pixels, 32 or more; a larger one sees more around a point, and is slower.
+        batch_size: Chips per training step.
+        backbone: Encoder of the U-Net, by its name in docs/models.md.
         minutes: End training after this time if the steps are not done before.
         loss: What training makes small: a loss by its name, or several with their shares, such as
             '{cross-entropy: 1, dice: 0.5}'.
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
+        keeping: Which weights are kept.
         precision: Number format of training.
+        deterministic: On a GPU, use operations that give the same each time, which are slower, and warn of those that torch
+            does not have in such a form; a CPU gives the same anyway.
         seed: Of every random choice.
         overwrite: Replace the files of an earlier run.
+        resume: Go on with a run that was broken off, with the same arguments: points and masks are made again, training
+            goes on from log/last.ckpt, and what comes out is the same as of an unbroken run.
 
     Returns:
         The files made, and the account of points, pseudo-mask and scores.
@@ -108,9 +125,12 @@ def run(
     Raises:
         GeoPointSegError: the input is not what the work needs.
     """
-    check_plan(chip=chip, steps=steps, minutes=minutes, seed=seed)
+    plan = choose(preset, steps=steps, chip=chip, batch_size=batch_size, backbone=backbone)
+    check_plan(chip=plan.chip, steps=plan.steps, minutes=minutes, seed=seed)
     read_loss(loss)
-    _take_folder(out, overwrite=overwrite)
+    if not resume:
+        _take_folder(out, overwrite=overwrite)
+    replace = overwrite or resume
 
     checked = check(
         raster,
@@ -120,7 +140,7 @@ def run(
         crs=crs,
         nodata=nodata,
         seed=seed,
-        overwrite=overwrite,
+        overwrite=replace,
     )
     masked = mask(
         raster,
@@ -129,23 +149,26 @@ def run(
         out=out / "masks",
         crs=crs,
         nodata=nodata,
-        overwrite=overwrite,
+        overwrite=replace,
     )
     data = PointDataModule(
         raster,
         out / "masks",
         out / "points.gpkg",
-        chip=chip,
-        steps=steps,
+        chip=plan.chip,
+        batch_size=plan.batch_size,
+        steps=plan.steps,
+        augmentation=plan.augmentation,
         crs=crs,
         nodata=nodata,
         seed=seed,
         class_weights=class_weights,
     )
     lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, steps=steps, minutes=minutes, loss=loss)
-    trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes, wanted=precision))
-    trained = fit(trainer, task, data, out, overwrite=overwrite)
+    task = PointSegmentationTask(data.card, backbone=plan.backbone, steps=plan.steps, minutes=minutes, loss=loss)
+    options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
+    trainer = lightning.Trainer(**options)
+    trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
 
     maps = predict(
         trained.model,
@@ -154,7 +177,7 @@ def run(
         crs=crs,
         nodata=nodata,
         allow=("values",),  # it was trained on them
-        overwrite=overwrite,
+        overwrite=replace,
     )
     map_files = [file for file in maps if file.suffix == ".tif"]
     truth_files = pair_truth(map_files, find_rasters(truth)) if truth else []
@@ -174,7 +197,10 @@ def _take_folder(out: Path, *, overwrite: bool) -> None:
         GeoPointSegError: it holds something and `overwrite` is false.
     """
     if any(new_folder(out).iterdir()) and not overwrite:
-        raise GeoPointSegError(f"expected a new or empty folder, got {out}: add --overwrite or choose another --out")
+        going_on = ", --resume to go on with the training that was broken off there" if last_of(out).exists() else ""
+        raise GeoPointSegError(
+            f"expected a new or empty folder, got {out}: add --overwrite{going_on}, or choose another --out"
+        )
     for stale in (*out.glob("log/*"), *out.glob("confusion_*.png")):
         stale.unlink()
 

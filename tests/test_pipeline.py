@@ -183,6 +183,30 @@ def test_same_seed_same_map(scene, clicks, tmp_path):
     assert losses[0] != losses[2]  # after so few steps the maps may still be of one class
 
 
+def test_a_resumed_run_makes_the_same_map(scene, clicks, tmp_path, monkeypatch):
+    monkeypatch.setattr("geopointseg.learning.data.EPOCH", 3)
+    monkeypatch.setattr("geopointseg.learning.resume.EVERY", 0)
+    given = {"raster": [str(scene.image)], "source": PointSource(clicks, "cover"), "split": Split(), "steps": 8}
+    given |= {"spreading": Spreading(), "precision": "32-true"}
+    run(**given, out=tmp_path / "whole")
+
+    def stop(task, *_):
+        if task.trainer.global_step == 4:
+            raise RuntimeError("the power is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("geopointseg.learning.task.PointSegmentationTask.on_train_batch_start", stop)
+        with pytest.raises(RuntimeError, match="power"):
+            run(**given, out=tmp_path / "broken")
+    assert not (tmp_path / "broken" / "map.tif").exists()
+    with pytest.raises(GeoPointSegError, match="--resume to go on with the training that was broken off"):
+        run(**given, out=tmp_path / "broken")
+    run(**given, out=tmp_path / "broken", resume=True)
+    one, other = tmp_path / "whole", tmp_path / "broken"
+    assert (one / "map.tif").read_bytes() == (other / "map.tif").read_bytes()
+    assert (one / "scores.json").read_text() == (other / "scores.json").read_text()
+
+
 def test_a_raster_smaller_than_a_chip_with_codes_for_classes(raster_file, points_file, tmp_path):
     halves = np.where(np.arange(90) < 45, 40, 160)[None, None].repeat(3, 0).repeat(100, 1)
     halves = (halves + np.random.default_rng(0).integers(20, size=halves.shape)).astype(np.uint16)

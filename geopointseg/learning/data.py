@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning import Trainer
 from torch.utils.data import DataLoader
 from torchgeo.datamodules import GeoDataModule
 
@@ -23,6 +24,7 @@ from geopointseg.raster import open_rasters
 __all__ = ["PointDataModule", "check_plan"]
 
 TENSORS = ("image", "mask", "weight", "regions")
+EPOCH = 50  # steps at most: from one look at the held-out points to the next
 
 
 def check_plan(*, chip: int, steps: int, minutes: float | None = None, seed: int = 0) -> None:
@@ -101,7 +103,9 @@ class PointDataModule(GeoDataModule):
         self.points = load_points(points)
         self.chip, self.seed, self.balance, self.train_fraction = chip, seed, balance, train_fraction
         self.augmentation = augmentation
-        self.epoch_steps = min(steps, 50)
+        self.epoch_steps = min(steps, EPOCH)
+        self.pieces = 1
+        """In how many parts a batch goes through the network, where memory is too small for all of it."""
         self.labels = Labels(self.rasters, Path(masks))
         self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)
         self.class_weights: ClassWeights | None = None
@@ -111,6 +115,20 @@ class PointDataModule(GeoDataModule):
             self.class_weights = weigh_classes(
                 amounts, names, class_weights, by=class_weights_by, beta=class_weights_beta
             )
+
+    def cut(self) -> None:
+        """Cut batches into more pieces than before: in two, if that gives pieces of one size.
+
+        Raises:
+            GeoPointSegError: they are single chips already.
+        """
+        more = [n for n in range(self.pieces + 1, self.batch_size + 1) if self.batch_size % n == 0]
+        if not more:
+            raise GeoPointSegError(
+                f"expected memory for one chip of {self.chip} × {self.chip} pixels, got too little: take smaller chips or "
+                "a smaller network"
+            )
+        self.pieces = more[0]
 
     @property
     def card(self) -> dict[str, Any]:
@@ -168,7 +186,16 @@ class PointDataModule(GeoDataModule):
         return self.trainer.global_rank if self.trainer else 0
 
     def train_dataloader(self) -> Any:
-        """Batches of training chips."""
+        """Batches of training chips.
+
+        A training that goes on from a checkpoint asks for them when it has read how far it was. Ours are of whole epochs,
+        but where steps are counted Lightning 2.6 walks through the last one again, counts it twice, and offers no way to
+        say so but these two; and the first chips may be read ahead before it tells the sampler the epoch.
+        """
+        if isinstance(self.trainer, Trainer) and self.train_sampler:
+            loop = self.trainer.fit_loop
+            loop._restarting = loop.epoch_loop.restarting = False
+            self.train_sampler.set_epoch(loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return self._loader(self.train_dataset, self.train_sampler)
 
     def val_dataloader(self) -> Any:
@@ -179,7 +206,7 @@ class PointDataModule(GeoDataModule):
         """Read ahead in workers that live on from epoch to epoch, into memory from which a GPU copies at once."""
         return DataLoader(
             dataset,
-            self.batch_size,
+            self.batch_size // self.pieces,
             sampler=sampler,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -196,12 +223,14 @@ class PointDataModule(GeoDataModule):
     def on_after_batch_transfer(self, batch: Sample, dataloader_idx: int) -> Sample:
         """Augment training chips; they are not normalised here: the model does it.
 
-        The draw depends on seed, process and step alone, so that a resumed training goes on as it would have.
+        The draw depends on seed, process and step alone, so that a resumed training goes on as it would have; what the
+        network drops at random, too.
         """
         if self.trainer is None or not self.trainer.training:
             return batch
         if "regions" in batch:
             batch = batch | {"regions": numbered_apart(batch["regions"])}
         step = self.trainer.fit_loop.total_batch_idx + 1  # -1 before the first
-        (seed,) = np.random.SeedSequence((self.seed, self._rank, step)).generate_state(1)
-        return augment(batch, self.augmentation, self.statistics, torch.Generator().manual_seed(int(seed)))
+        seed, dropout = np.random.SeedSequence((self.seed, self._rank, step)).generate_state(2).tolist()
+        torch.manual_seed(dropout)
+        return augment(batch, self.augmentation, self.statistics, torch.Generator().manual_seed(seed))

@@ -4,26 +4,32 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import replacing, require_new_folder, write_json
+from geopointseg.files import replacing, require_new, require_new_folder, write_json
 from geopointseg.learning import bundle
 from geopointseg.learning.class_weights import ClassWeights
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.infer import Precision, judge, precision
+from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
 from geopointseg.learning.priors import estimate_priors, sample_probabilities
+from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, steps_done
+from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 
+log = logging.getLogger(__name__)
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
@@ -38,6 +44,7 @@ class TrainReport:
     terms: tuple[Term, ...]
     """Of the loss."""
     class_weights: ClassWeights | None
+    keeping: Keeping
 
     @property
     def model(self) -> Path:
@@ -55,15 +62,22 @@ class TrainReport:
         return {
             "loss": " + ".join(map(str, self.terms)),
             "class_weights": self.class_weights.figures() if self.class_weights else None,
+            "keeping": asdict(self.keeping),
         }
 
     def __str__(self) -> str:
         """The account for people."""
-        return f"loss: {self.figures()['loss']}\n{self.class_weights or 'class weights: none'}"
+        kept = "" if self.keeping == LAST else f"\n{self.keeping}"
+        return f"loss: {self.figures()['loss']}\n{self.class_weights or 'class weights: none'}{kept}"
 
 
 def trainer_options(
-    out: Path, *, steps: int, minutes: float | None = None, wanted: Precision = "auto"
+    out: Path,
+    *,
+    steps: int,
+    minutes: float | None = None,
+    wanted: Precision = "auto",
+    deterministic: bool = False,
 ) -> dict[str, Any]:
     """Arguments of Lightning's Trainer: a fixed number of steps, no choice of weights by the held-out points.
 
@@ -72,12 +86,15 @@ def trainer_options(
         steps: Training steps.
         minutes: Stop after this time if the steps are not done before.
         wanted: Number format.
+        deterministic: Use operations that give the same result each time, for the rest of this process, and warn of those
+            that torch does not have in such a form; on the CPU training gives the same without.
     """
     return {
         "max_steps": steps,
         "max_epochs": -1,
         "max_time": _as_time(minutes),
         "precision": precision(wanted),
+        "deterministic": "warn" if deterministic else None,  # False would end what the caller has asked of torch
         "devices": 1,
         "use_distributed_sampler": False,  # ours gives every process its own chips
         "num_sanity_val_steps": 0,
@@ -86,8 +103,13 @@ def trainer_options(
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": sys.stderr.isatty(),
-        "logger": [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")],
+        "logger": _loggers(out),
     }
+
+
+def _loggers(out: Path) -> list[Logger]:
+    """The logs that every training writes."""
+    return [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
 
 
 def fit(
@@ -97,44 +119,151 @@ def fit(
     out: Path,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    keeping: Keeping = LAST,
 ) -> TrainReport:
     """Train, learn from the rasters how common the classes are, and save the last weights.
+
+    While it runs, `log/last.ckpt` is kept: its state between two epochs, every half minute. Where the GPU's memory is too
+    small for a batch, training goes on from there with pieces of it, whose gradients are added up.
+
+    Args:
+        trainer: With `trainer_options`.
+        task: What is trained.
+        data: What it is trained on.
+        out: Gets the files.
+        overwrite: Replace an earlier model, and forget a training that was broken off.
+        resume: Go on from `log/last.ckpt`, if there is one, to the very weights that the unbroken training would have
+            given (on the CPU in float32; a clock that ends training does so after as many minutes in all); a training of
+            the same arguments that has ended is not repeated.
+        keeping: Which weights are kept.
 
     Returns:
         What was made: the folder `model/`, to predict with and to share; `model.ckpt`, Lightning's own checkpoint with the
         state of the optimiser; `class_weights.json`, where the data weigh the classes.
 
     Raises:
-        GeoPointSegError: one of them exists and `overwrite` is false.
+        GeoPointSegError: one of them exists and `overwrite` is false, or what is to be resumed is damaged or had other
+            arguments.
         KeyboardInterrupt: the user stopped it; neither is written.
     """
-    model, checkpoint = out / "model", out / "model.ckpt"
+    last, checkpoint = last_of(out), out / "model.ckpt"
     first = not getattr(rank_zero_only, "rank", 0)  # of several processes, the one that writes
-    if first:
-        require_new_folder(model, bundle.FILES, overwrite=overwrite)
-    with replacing(checkpoint, overwrite=overwrite) if first else nullcontext(checkpoint) as partial:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
-            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
-            warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
-            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
-            try:
-                trainer.fit(task, data)
-            except SystemExit:  # what Lightning makes of Ctrl-C
-                raise KeyboardInterrupt from None
-        task.eval()
-        task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
-        trainer.save_checkpoint(partial)
-        if first:
-            trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
-            bundle.save(task, model, training_data=trained_on, scores=judge(task, data), overwrite=overwrite)
-    report = TrainReport(out, task.terms, data.class_weights)
+    if first and not resume:
+        _require_free(out, overwrite=overwrite)
+    if keeping.ema is not None and task.unlabelled.teacher:
+        raise GeoPointSegError(
+            "expected an ema or a teacher, got both: the teacher is such an average already; leave keeping.ema out"
+        )
+    if keeping.tunes and not len(sites(data.points, data.rasters, "test")):
+        raise GeoPointSegError(
+            "expected held-out points to choose the weights by, got none: hold some out, or leave out patience and keep"
+        )
+    report = TrainReport(out, task.terms, data.class_weights, keeping)
+    trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
+    plan = _plan(trainer, task, data, trained_on) | {"keeping": asdict(keeping)}
+    if not (resume and is_finished(checkpoint, plan)):
+        start = last if resume and last.exists() else None
+        if first and resume and not start:
+            _require_free(out, overwrite=overwrite)
+        if start:
+            data.pieces = read_broken_off(start, plan)["pieces"]
+        callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks += [*keeping.callbacks(last.parent), Saving(last, plan)]
+        with replacing(checkpoint, overwrite=overwrite or resume) if first else nullcontext(checkpoint) as partial:
+            _train(trainer, task, data, start, last)
+            keeping.take(task, callbacks)
+            task.eval()
+            task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
+            trainer.save_checkpoint(partial)
+            if first:
+                figures = {"training_data": trained_on, "scores": judge(task, data)}
+                bundle.save(task, report.model, **figures, overwrite=overwrite or resume)
     if first and data.class_weights:
         write_json(out / "class_weights.json", data.class_weights.figures())
     elif first:  # those of an earlier training would belong to another model
         (out / "class_weights.json").unlink(missing_ok=True)
+    if first:
+        for pattern in ("last.ckpt", "best.ckpt", ".last.partial-*"):  # the third of a kill while it was written
+            for file in last.parent.glob(pattern):
+                file.unlink()
     return report
+
+
+def _require_free(out: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a model, or to lose hours of a training that was broken off.
+
+    Raises:
+        GeoPointSegError: there is one, and `overwrite` is false.
+    """
+    require_new_folder(out / "model", bundle.FILES, overwrite=overwrite)
+    require_new(out / "model.ckpt", overwrite=overwrite)
+    last = last_of(out)
+    if not overwrite and last.exists() and steps_done(last):
+        raise GeoPointSegError(
+            f"expected a new training, got {last} of one that was broken off: add --resume to go on, or --overwrite to "
+            "begin anew"
+        )
+    last.unlink(missing_ok=True)
+
+
+def _plan(
+    trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, trained_on: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that the weights depend on, by name: where it is the same, so is the training."""
+    own = {"batch_size": data.batch_size, "processes": trainer.world_size, "precision": trainer.precision}
+    return {**task.hparams, **own, "points and masks": trained_on}
+
+
+def _train(
+    trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, start: Path | None, last: Path
+) -> None:
+    """Train from `start`, if given; where memory is too small, go back to `last` and cut batches into smaller pieces.
+
+    Raises:
+        GeoPointSegError: there is not room for one chip, or several processes would have to go back together.
+        KeyboardInterrupt: the user stopped it.
+    """
+    accumulated = trainer.accumulate_grad_batches
+    while True:
+        trainer.accumulate_grad_batches = accumulated * data.pieces
+        try:
+            return _fit(trainer, task, data, start)
+        except torch.OutOfMemoryError as error:
+            if trainer.world_size > 1 or not last.exists():
+                raise GeoPointSegError(
+                    f"expected memory for {data.batch_size // data.pieces} chips in each process, got too little "
+                    f"({str(error).splitlines()[0]}): take a smaller data.batch_size and as much more "
+                    "trainer.accumulate_grad_batches, smaller chips or a smaller network"
+                ) from error
+            data.cut()
+        start = last
+        torch.cuda.empty_cache()  # here, where the error holds on to no tensors any more
+        log.warning(
+            "memory was too small for %d chips at once: going on with %d pieces of %d",
+            data.batch_size,
+            data.pieces,
+            data.batch_size // data.pieces,
+        )
+
+
+def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, start: Path | None) -> None:
+    """Lightning's training without what would worry nobody but its authors.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
+        warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
+        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # it counts across epochs
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
+        try:
+            trainer.fit(task, data, ckpt_path=start, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from None
 
 
 def train(arguments: list[str]) -> TrainReport:
@@ -146,7 +275,7 @@ def train(arguments: list[str]) -> TrainReport:
     Returns:
         The files made, and the account of the loss.
     """
-    defaults = trainer_options(Path(), steps=1)
+    defaults = trainer_options(Path(), steps=1) | {"logger": False}  # those of the file come on top of ours
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")  # that is how we call it
         warnings.filterwarnings("ignore", message="(?s).*(Jsonargparse|was deprecated in v4)")  # within Lightning 2.6
@@ -158,15 +287,24 @@ def train(arguments: list[str]) -> TrainReport:
                 run=False,
                 save_config_callback=None,
                 seed_everything_default=0,
-                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time", "logger")},
+                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time")},
                 parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
             )
         except ArgumentError as error:
             raise GeoPointSegError(f"{error}: see 'geopointseg train --help'") from error
+        except ValueError as error:  # a logger or callback whose class cannot be built
+            _, named, reason = str(error).partition("Problem with given class_path")
+            if not named:
+                raise
+            raise GeoPointSegError(
+                f"expected a class that can be built, got{reason.split('- Expected')[0]}: install the package that it "
+                "needs, or correct its arguments in the configuration"
+            ) from error
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
-    trainer.loggers = [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
-    return fit(trainer, parsed.model, parsed.datamodule, out, overwrite=parsed.config["overwrite"])
+    trainer.loggers = _loggers(out) + trainer.loggers
+    own = {name: parsed.config[name] for name in ("overwrite", "resume")}
+    return fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
 
 
 class _CommandLine(LightningCLI):
@@ -176,6 +314,9 @@ class _CommandLine(LightningCLI):
         """Add and link arguments."""
         parser.add_argument("--out", type=str, default="result", help="Folder for model/, model.ckpt and log/.")
         parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing model.")
+        text = "Go on with a training that was broken off, if there is one: the same arguments give the same model."
+        parser.add_argument("--resume", action="store_true", help=text)
+        parser.add_argument("--keeping", type=Keeping, default=LAST)
         parser.link_arguments("data.card", "model.card", apply_on="instantiate")
         parser.link_arguments("data.steps", "model.steps")
         parser.link_arguments("data.steps", "trainer.max_steps")

@@ -108,7 +108,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
             ignore_index=UNLABELLED,
             lr=lr,
         )
-        self.started = 0.0
+        self.started = self.spent = 0.0
 
     def configure_models(self) -> None:
         """Build the model and the buffers that normalise its input."""
@@ -167,7 +167,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
         self.log_priors.copy_(ratio.log()[None, :, None, None])
 
     def on_train_start(self) -> None:
-        """Start the clock of the learning-rate schedule.
+        """Start the clock of the learning-rate schedule, or set it to where it was; call the teacher.
 
         Raises:
             GeoPointSegError: the schedule waits for the loss of held-out points, and there are none.
@@ -177,7 +177,7 @@ class PointSegmentationTask(SemanticSegmentationTask):
                 "expected held-out points for the schedule plateau, which goes by their loss, got none: hold some out "
                 "('geopointseg check --held-out 0.2'), or take another schedule, such as cosine"
             )
-        self.started = time.monotonic()
+        self.started = time.monotonic() - self.spent
         if self.unlabelled.teacher:
             self.teacher = Teacher(self.model, len(self.classes))
             if self.taught:
@@ -192,12 +192,14 @@ class PointSegmentationTask(SemanticSegmentationTask):
             self.teacher = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the teacher of a training that is not over beside the student."""
+        """Keep the time that training has taken so far and, beside the student, the teacher of one that is not over."""
+        checkpoint["seconds"] = time.monotonic() - self.started
         if self.teacher:
             checkpoint["teacher"] = self.teacher.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note the teacher, for a training that goes on."""
+        """Take up the time, and the teacher for a training that goes on."""
+        self.spent = checkpoint.get("seconds", 0.0)
         self.taught = checkpoint.get("teacher")
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:

@@ -5,6 +5,7 @@ import json
 import logging
 import signal
 import time
+from importlib.util import find_spec
 
 import lightning
 import numpy as np
@@ -17,6 +18,7 @@ from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.bundle import load
 from geopointseg.learning.fit import fit, precision, trainer_options
+from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.losses import LOSSES
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -149,6 +151,11 @@ def test_an_option_for_unlabelled_pixels_that_cannot_work_is_refused_in_one_line
     assert len(err.splitlines()) == 1
 
 
+def test_two_averages_of_weights_are_refused(config, capsys):
+    assert main(["train", "--config", str(config), "--keeping.ema", "0.9", "--model.unlabelled.teacher", "1"]) == 2
+    assert "expected an ema or a teacher, got both" in capsys.readouterr().err
+
+
 def test_a_loss_that_is_none_is_refused_in_one_line(config, capsys):
     assert main(["train", "--config", str(config), "--model.loss", "{dise: 1}"]) == 2
     err = capsys.readouterr().err
@@ -223,13 +230,13 @@ def test_a_configuration_that_cannot_be_understood_is_refused_in_one_line(config
     assert "see 'geopointseg train --help'" in err
 
 
-def small_fit(module, out, *, steps, overwrite=False, callbacks=(), **options):
+def small_fit(module, out, *, steps, overwrite=False, callbacks=(), keeping=LAST, **options):
     """Train as the pipeline does, quietly."""
     lightning.seed_everything(0, verbose=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     task = PointSegmentationTask(module.card, steps=steps, minutes=options.get("minutes"))
     trainer = lightning.Trainer(**trainer_options(out, steps=steps, **options), callbacks=list(callbacks))
-    return trainer, fit(trainer, task, module, out, overwrite=overwrite)
+    return trainer, fit(trainer, task, module, out, overwrite=overwrite, keeping=keeping)
 
 
 @pytest.mark.slow
@@ -277,3 +284,190 @@ def test_bfloat16_is_chosen_where_the_processor_computes_in_it(monkeypatch, bf16
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bool(bf16))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bool(amx))
     assert precision() == expected
+
+
+# Lightning's own options
+
+
+@pytest.mark.slow
+def test_another_logger_is_a_choice_of_the_file(config, tmp_path):
+    """W&B's and MLflow's are given the same way, by the class and its arguments."""
+    keys = yaml.safe_load(config.read_text())
+    keys["data"]["steps"] = 2
+    more = {"class_path": "lightning.pytorch.loggers.CSVLogger", "init_args": {"save_dir": str(tmp_path / "mine")}}
+    keys["trainer"] = {"logger": [more]}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config)]) == 0
+    (mine,) = (tmp_path / "mine").rglob("metrics.csv")
+    ours = tmp_path / "result" / "log" / "metrics.csv"
+    pd.testing.assert_frame_equal(pd.read_csv(mine), pd.read_csv(ours), check_like=True)
+    assert list(ours.parent.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="W&B is installed")
+def test_a_logger_that_is_not_installed_is_said_in_one_line(config, capsys):
+    keys = yaml.safe_load(config.read_text())
+    keys["trainer"] = {"logger": {"class_path": "lightning.pytorch.loggers.WandbLogger"}}
+    config.write_text(yaml.safe_dump(keys))
+    assert main(["train", "--config", str(config)]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert "expected a class that can be built, got 'lightning.pytorch.loggers.WandbLogger'" in err
+    assert "install the package that it needs" in err
+
+
+@pytest.fixture
+def torch_as_before():
+    """What a deterministic training asks of torch, it asks for the rest of the process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("torch_as_before")
+def test_a_deterministic_training_uses_such_operations_alone(config, tmp_path):
+    weights = []
+    for name in ("one", "two"):
+        given = ["--data.steps", "2", "--trainer.deterministic", "true", "--out", str(tmp_path / name)]
+        assert main(["train", "--config", str(config), *given]) == 0
+        assert torch.are_deterministic_algorithms_enabled()
+        weights.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+# memory
+
+
+@pytest.fixture
+def crowded(monkeypatch):
+    """Epochs of five steps, in which a device runs out of memory at a step, or with more chips at once than it holds."""
+    monkeypatch.setattr("geopointseg.learning.data.EPOCH", 5)
+    monkeypatch.setattr("geopointseg.learning.resume.EVERY", 0)
+    seen, step = [], PointSegmentationTask.training_step
+
+    def make(*, at=0, room=1):
+        def training_step(task, batch, number):
+            seen.append((task.trainer.global_step, len(batch["image"])))
+            if task.trainer.global_step >= at and len(batch["image"]) > room:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            return step(task, batch, number)
+
+        monkeypatch.setattr(PointSegmentationTask, "training_step", training_step)
+        return seen
+
+    return make
+
+
+@pytest.mark.slow
+def test_a_batch_that_memory_is_too_small_for_is_cut_and_training_goes_on(small, tmp_path, crowded, caplog):
+    seen = crowded(at=7, room=2)
+    module = small(steps=12, batch_size=6)
+    trainer, made = small_fit(module, tmp_path / "result", steps=12)
+    assert seen[:8] == [(i, 6) for i in range(8)]
+    assert seen[8:13] == [(5, 3), (5, 3), (6, 3), (6, 3), (7, 3)]  # back to the epoch's start; half is too much yet
+    assert seen[13:] == [(i, 2) for i in range(5, 12) for _ in range(3)]
+    assert caplog.messages == [
+        "memory was too small for 6 chips at once: going on with 2 pieces of 3",
+        "memory was too small for 6 chips at once: going on with 3 pieces of 2",
+    ]
+    assert trainer.global_step == 12
+    assert torch.load(made.files[1], weights_only=True)["pieces"] == 3
+    log = pd.read_csv(tmp_path / "result" / "log" / "metrics.csv")
+    assert log["step"].is_monotonic_increasing  # nothing of the steps that came again
+
+
+def test_memory_that_is_too_small_for_a_chip_is_told(small, tmp_path, crowded):
+    crowded(room=0)
+    with pytest.raises(GeoPointSegError, match=r"expected memory for one chip of 32 × 32 pixels.*: take smaller chips"):
+        small_fit(small(steps=3, batch_size=2), tmp_path / "result", steps=3)
+
+
+# which weights are kept
+
+
+class Passed(lightning.Callback):
+    """Notes a weight after each step."""
+
+    def __init__(self):
+        self.weights = []
+
+    def on_train_batch_end(self, trainer, task, *_):
+        self.weights.append(task.model.segmentation_head[0].weight.detach().clone())
+
+
+@pytest.mark.slow
+def test_the_average_of_the_weights_is_kept(small, tmp_path):
+    """With a decay of a half, the weights after each of three steps count 1/4, 1/4 and 1/2."""
+    noted = Passed()
+    small_fit(small(steps=3), tmp_path / "r", steps=3, callbacks=[noted], keeping=Keeping(ema=0.5))
+    first, second, third = noted.weights
+    expected = first / 4 + second / 4 + third / 2
+    for file in ("model", "model.ckpt"):
+        made = load(tmp_path / "r" / file)
+        torch.testing.assert_close(made.model.segmentation_head[0].weight, expected)
+        assert made.log_priors.any()  # those of the kept weights
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Epochs of one step with the mean IoU on held-out points made up."""
+    monkeypatch.setattr("geopointseg.learning.data.EPOCH", 1)
+
+    def make(*values):
+        left = iter(values)
+        monkeypatch.setattr(
+            PointSegmentationTask, "on_validation_epoch_end", lambda task: task.log("val_miou", next(left))
+        )
+
+    return make
+
+
+@pytest.mark.slow
+def test_the_best_weights_are_kept_and_the_report_says_what_that_means(small, tmp_path, scored):
+    scored(0.2, 0.6, 0.5, 0.6)
+    noted = Passed()
+    given = {"callbacks": [noted], "keeping": Keeping(keep="best")}
+    _, made = small_fit(small(steps=4), tmp_path / "r", steps=4, **given)
+    for file in ("model", "model.ckpt"):
+        assert torch.equal(load(tmp_path / "r" / file).model.segmentation_head[0].weight, noted.weights[1])
+    assert str(made).endswith("weights: the best; held-out points decided, so scores on them are optimistic")
+    assert not [path.name for path in (tmp_path / "r" / "log").glob("*.ckpt")]
+
+
+@pytest.mark.slow
+def test_training_ends_when_patience_does(small, tmp_path, scored):
+    scored(0.2, 0.6, 0.5, 0.6, 0.9)
+    noted = Passed()
+    given = {"callbacks": [noted], "keeping": Keeping(patience=2)}
+    trainer, _ = small_fit(small(steps=9), tmp_path / "r", steps=9, **given)
+    assert trainer.global_step == 4
+    assert torch.equal(load(tmp_path / "r" / "model").model.segmentation_head[0].weight, noted.weights[3])
+
+
+@pytest.mark.parametrize("wrong", [{"keep": "best"}, {"patience": 3}])
+def test_without_held_out_points_nothing_can_be_chosen_by_them(study, located, tmp_path, wrong):
+    clicks = [(0, 0, 0, "train"), (79, 110, 1, "train")]
+    module = study({"a": located(80, 111)}, clicks, chip=32)
+    with pytest.raises(GeoPointSegError, match="expected held-out points to choose the weights by, got none"):
+        small_fit(module, tmp_path / "r", steps=1, keeping=Keeping(**wrong))
+
+
+@pytest.mark.parametrize("wrong", [{"ema": 0}, {"ema": 1}, {"patience": 0}])
+def test_what_cannot_be_kept_is_refused(wrong):
+    with pytest.raises(GeoPointSegError, match=r"expected a.*got [01]"):
+        Keeping(**wrong)
+
+
+# hard inputs
+
+
+@pytest.mark.slow
+def test_pixels_without_data_and_no_held_out_point_train_all_the_same(study, located, tmp_path):
+    image, mask, weight = located(80, 111)
+    image = image.astype(np.float32)
+    image[:, 20:50, 30:90] = np.nan
+    clicks = [(0, 0, 0, "train"), (79, 110, 1, "train")]
+    module = study({"a": (image, mask, weight)}, clicks, raster={"nodata": np.nan}, chip=32, steps=4)
+    _, made = small_fit(module, tmp_path / "r", steps=4)
+    assert pd.read_csv(tmp_path / "r" / "log" / "metrics.csv")["train_loss"].dropna().between(0.01, 10).all()
+    assert all(value.isfinite().all() for value in load(made.model).state_dict().values())

@@ -224,6 +224,19 @@ def test_a_plateau_without_held_out_points_is_refused_before_any_step(quarters):
     assert run.global_step == 0
 
 
+def test_a_resumed_training_has_its_minutes_behind_it(monkeypatch):
+    now, kept = [50.0], {}
+    monkeypatch.setattr("geopointseg.learning.task.time.monotonic", lambda: now[0])
+    task, again = build(minutes=2.0), build(minutes=2.0)
+    task.on_train_start()
+    now[0] = 110.0
+    task.on_save_checkpoint(kept)
+    now[0] = 1000.0  # the clock of another process, or of the next day
+    again.on_load_checkpoint(kept)
+    again.on_train_start()
+    assert now[0] - again.started == 60
+
+
 @pytest.mark.slow
 def test_same_seed_same_weights(quarters):
     runs = []
