@@ -266,7 +266,7 @@ def test_help_of_mask_explains_its_options(capsys):
         "--points",
         "--spread {reach,superpixels,",
         "--overwrite",
-        "Superpixels, for superpixels and",
+        "Superpixels, for superpixels, conflict-free",
         "RASTERS",
     ):
         assert text.lower() in out.lower(), text

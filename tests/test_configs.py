@@ -1,5 +1,6 @@
 """Every recipe in configs/ trains as it stands; default.yaml is what `geopointseg run` does."""
 
+import dataclasses
 import inspect
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.bundle import load
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.keeping import Keeping
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.scene import write_scene
 from pipelines.points_to_map import run
+from pipelines.presets import PRESETS
 
 RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 QUICKLY = ["--data.steps", "2", "--data.batch_size", "2", "--data.num_workers", "0"]
@@ -66,13 +69,16 @@ def test_a_recipe_trains_as_it_stands(recipe, place, monkeypatch):
 
 def test_the_default_recipe_is_what_a_run_does():
     said, ours = keys("default"), defaults(run)
+    preset = dataclasses.asdict(PRESETS[ours["preset"]])
+    ours |= {name: preset[name] for name in ("steps", "chip", "batch_size")}
     data, task = defaults(PointDataModule.__init__), defaults(PointSegmentationTask.__init__)
-    assert {*said} == {"seed_everything", "out", "data", "model"}
+    assert {*said} == {"seed_everything", "out", "data", "model", "keeping"}
+    assert Keeping(**said["keeping"]) == ours["keeping"]
     given = {name: value for name, value in said["data"].items() if name not in ("rasters", "masks", "points")}
     given["augmentation"] = Augmentation(**given["augmentation"])
     assert given == {name: data[name] for name in given}
     assert said["model"] == {name: task[name] for name in said["model"]}
-    shared = (data | task).keys() & ours.keys() - {"crs", "nodata"}
+    shared = (data | task).keys() & ours.keys() - {"crs", "nodata", "backbone"}
     assert {name: ours[name] for name in shared} == {name: (data | task)[name] for name in shared}
     assert shared >= {"chip", "steps", "minutes", "loss", "class_weights", "seed"}
     assert said["seed_everything"] == ours["seed"]
