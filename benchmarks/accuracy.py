@@ -87,7 +87,7 @@ def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
     images = [str(image) for image in setting.images]
     chip = min(CHIP, plan.chip)
     data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=plan.steps, seed=place.seed)
-    maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data, masks))
+    maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data))
     return {"lssqps": matrices(setting, maps)}, facts
 
 

@@ -7,81 +7,54 @@ from weights that cannot be fetched here, these at random as all others do.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from geopointseg.grid import Window
-from geopointseg.labels.pseudomask import Spreading, mask_paths
+from geopointseg.labels.pseudomask import Spreading
+from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.losses import masked_squared_error
 from geopointseg.learning.sites import Sites
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.raster import read_labels
 
-__all__ = ["BATCH", "CHIP", "SPREADING", "LssqpsData", "LssqpsTask", "lssqps_task"]
+__all__ = ["BATCH", "CHIP", "SPREADING", "LssqpsData", "lssqps_task"]
 
 SPREADING = Spreading("majority", method="slic", size=512**2 // 100)
 CHIP, BATCH, RATE = 224, 4, 1e-4
 
 
 class LssqpsData(PointDataModule):
-    """Chips from anywhere on the rasters, as they are."""
+    """Chips from anywhere on the rasters, as they are; classes weigh one over their share of the labelled pixels."""
 
-    def setup(self, stage: str) -> None:
-        """Draw chips around every 32nd row and column instead of around clicks."""
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 (handed on as they come)
+        """Take what PointDataModule takes."""
+        as_they_are = Augmentation(flips=False, turns=False)
+        super().__init__(*args, augmentation=as_they_are, class_weights="inverse", class_weights_by="pixel", **options)
         places = []
         for number, raster in enumerate(self.rasters):
             rows, cols = np.mgrid[16 : raster.grid.height : 32, 16 : raster.grid.width : 32]
             places.append(np.stack([np.full(rows.size, number), rows.ravel(), cols.ravel(), np.zeros(rows.size)]))
         self.train_sites = Sites(*np.hstack(places))
-        super().setup(stage)
-
-    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
-        """Leave the chips as they are."""
-        return batch
 
 
-class LssqpsTask(PointSegmentationTask):
-    """Squared error, Adam, and no class shares."""
-
-    class_weights_of_lssqps: Tensor
-    """(classes,) one over the share of each class among labelled pixels; 0 where there is none."""
-
-    def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:  # noqa: ANN401
-        """The loss of a batch; every labelled pixel counts the same."""
-        weights = self.class_weights_of_lssqps.to(self.device)
-        return masked_squared_error(self(batch["image"]).float(), batch["mask"], class_weights=weights)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam at a constant rate: theirs would fall only after 15 epochs without gain."""
-        return torch.optim.Adam(self.parameters(), RATE)
+class _Task(PointSegmentationTask):
+    """Without class shares."""
 
     def set_priors(self, shares: object) -> None:
         """Take outputs as they are: they are no probabilities."""
 
 
-def lssqps_task(data: PointDataModule, masks: Path) -> Callable[..., LssqpsTask]:
+def lssqps_task(data: LssqpsData) -> Callable[..., PointSegmentationTask]:
     """What makes the task, from the card and the plan of training.
 
-    Args:
-        data: Of the rasters.
-        masks: Their pseudo-masks, which class frequencies are counted in.
+    The rate is constant: theirs would fall only after 15 epochs without gain.
     """
-    count = np.zeros(256)
-    for raster in data.rasters:
-        labels = read_labels(mask_paths(masks, raster)[0], Window(0, 0, *raster.grid.shape))
-        count += np.bincount(labels.ravel(), minlength=256)
-    count = count[: len(data.points.classes)]
-    weights = np.divide(count.sum(), count, out=np.zeros(len(count)), where=count > 0)
+    factor = data.class_weights.factor if data.class_weights else 1.0
+    loss = {"squared-error": {"share": factor, "weighted": False}}
 
-    def make(card: dict[str, Any], **plan: float | None) -> LssqpsTask:
+    def make(card: dict[str, Any], **plan: float | None) -> PointSegmentationTask:
         bands = len(card["bands"])
-        task = LssqpsTask(card | {"mean": [0.0] * bands, "std": [255.0] * bands}, **plan)
-        task.class_weights_of_lssqps = torch.tensor(weights, dtype=torch.float32)
-        return task
+        card = card | {"mean": [0.0] * bands, "std": [255.0] * bands}
+        return _Task(card, loss=loss, optimizer="adam", lr=RATE, weight_decay=0, schedule="constant", warm_up=0, **plan)
 
     return make

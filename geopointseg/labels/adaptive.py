@@ -77,7 +77,7 @@ def merge(
 
     def work(i: int) -> None:
         top, left = i // cols * tile, i % cols * tile
-        _merge_tile(weights, top, left, tile, np.float32(scale), parent, size, limit, classes, waiting)  # noqa: F821
+        _merge_tile(weights, top, left, tile, np.float32(scale), parent, size, limit, classes, waiting)  # noqa: F821 (deleted below, when all is done)
 
     each(work, rows * cols, threads)
     keys, edges = _waiting_edges(weights, waiting)

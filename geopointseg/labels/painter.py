@@ -192,9 +192,7 @@ def _without_superpixels(image: NDArray[np.float32], clicks: Clicks, spreading: 
 
 def _patches(labels: NDArray[np.uint8]) -> NDArray[np.int32]:
     """(height, width) 1…n for connected patches of one class, 0 where there is none."""
-    patches: NDArray[np.int32] = label(  # type: ignore[no-untyped-call]
-        labels.astype(np.int32), background=UNLABELLED, connectivity=2
-    ).astype(np.int32)
+    patches: NDArray[np.int32] = label(labels.astype(np.int32), background=UNLABELLED, connectivity=2).astype(np.int32)
     return patches
 
 

@@ -183,7 +183,7 @@ def interior_points(truth: Truth, *, min_area: int = 25, ignore: Collection[int]
         min_area: Pixels; smaller components give no point.
         ignore: Codes that are no class.
     """
-    region = label(truth, background=int(truth.min()) - 1, connectivity=2)  # type: ignore[no-untyped-call]
+    region = label(truth, background=int(truth.min()) - 1, connectivity=2)
     area = np.bincount(region.ravel())
     code = np.zeros(len(area), np.int64)
     code[region] = truth

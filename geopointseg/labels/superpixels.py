@@ -123,10 +123,8 @@ def superpixels(
             channels, count, compactness=SLIC_COMPACTNESS, mask=where, convert2lab=False, channel_axis=-1
         )
     elif method == "watershed":
-        border = sobel(channels.mean(axis=-1))  # type: ignore[no-untyped-call]
-        labels = watershed(  # type: ignore[no-untyped-call]
-            border, count, compactness=WATERSHED_COMPACTNESS, mask=inside
-        )
+        border = sobel(channels.mean(axis=-1))
+        labels = watershed(border, count, compactness=WATERSHED_COMPACTNESS, mask=inside)
     else:
         labels = _opencv(method)(channels, size)
     return _numbered(labels, inside)

@@ -131,7 +131,7 @@ def fit_affinity(
         x, target = torch.from_numpy(np.stack(images)).to(device), torch.from_numpy(np.stack(labels)).to(device)
         loss: Tensor = point_loss(network, network.embed(x), target) if far else neighbour_loss(network(x), target)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()

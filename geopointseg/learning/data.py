@@ -195,7 +195,7 @@ class PointDataModule(GeoDataModule):
         if isinstance(self.trainer, Trainer) and self.train_sampler:
             loop = self.trainer.fit_loop
             loop._restarting = loop.epoch_loop.restarting = False
-            self.train_sampler.set_epoch(loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+            self.train_sampler.set_epoch(loop.epoch_progress.current.processed)  # type: ignore[attr-defined]  # TorchGeo declares its own
         return self._loader(self.train_dataset, self.train_sampler)
 
     def val_dataloader(self) -> Any:

@@ -168,7 +168,7 @@ def fit(
             _require_free(out, overwrite=overwrite)
         if start:
             data.pieces = read_broken_off(start, plan)["pieces"]
-        callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # undeclared in 2.6
         callbacks += [*keeping.callbacks(last.parent), Saving(last, plan)]
         with replacing(checkpoint, overwrite=overwrite or resume) if first else nullcontext(checkpoint) as partial:
             _train(trainer, task, data, start, last)

@@ -62,7 +62,7 @@ def publish(folder: Path, address: str, names: Collection[str], *, public: bool 
             allow_patterns=list(names),
             commit_message=f"Model by geopointseg {__version__}",
         )
-    except Exception as error:
+    except Exception as error:  # as above
         raise _failed("publish", address, error) from error
 
 

@@ -44,7 +44,7 @@ class Saving(lightning.Callback):
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, _: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the plan, how the batch is cut, and what has been logged."""
-        checkpoint |= {"plan": self.plan, "pieces": trainer.datamodule.pieces, "logged": ""}  # type: ignore[attr-defined]
+        checkpoint |= {"plan": self.plan, "pieces": trainer.datamodule.pieces, "logged": ""}  # type: ignore[attr-defined]  # undeclared in 2.6
         if log := _csv(trainer):
             log.save()
             file = Path(log.experiment.metrics_file_path)
