@@ -1,40 +1,76 @@
-"""What unlabelled pixels are worth: each way of using them alone, against the default, on Dubai.
+"""What each part of the recipe is worth: one change at a time, against the default of the same seed.
 
-Data, clicks, pseudo-masks and trainings are those of `benchmarks.accuracy`; only the task's `unlabelled` differs from row to
-row. By default maps of the validation tile are judged, so that what is chosen here is not chosen on the test tile. Every cell is
-a file; those that are there are not computed again. `--quick` shows that all of it runs and what a step costs; after its 40 steps
-no network has learnt enough for gains to mean anything.
+Data, clicks, pseudo-masks and trainings are those of `benchmarks.accuracy`. By default a third of Dubai's images is learnt from
+and the validation tile is judged, so that what is chosen here is not chosen on the test tile. Every cell is a file; those that are
+there are not computed again. `--quick` shows that all of it runs and what a step costs; after its 40 steps no network has learnt
+enough for gains to mean anything.
 """
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import BUDGETS, ROOT, Plan, matrices, train_and_map
+from benchmarks.accuracy import BUDGETS, ROOT, matrices, train_and_map
 from benchmarks.accuracy_cells import Place, cell_path, load, save
-from benchmarks.accuracy_data import SETTINGS, Setting, clicks, dubai, prepare, pseudo_masks, synthetic
+from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, prepare, pseudo_masks
 from benchmarks.harness import finish, parser, spread, table
 from geopointseg.confusion import scores
 from geopointseg.labels.pseudomask import Spreading
+from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.learning.unlabelled import NOTHING, Unlabelled
+from geopointseg.learning.unlabelled import Unlabelled
 from geopointseg.raster import raster_classes
 
+REACH = Spreading()
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What differs from the default: in how clicks are spread, in the data module, in the task."""
+
+    spreading: Spreading = REACH
+    data: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
+
+
 VARIANTS = {
-    "default": NOTHING,
-    "pairwise": Unlabelled(pairwise=0.1),
-    "teacher": Unlabelled(teacher=1.0),
-    "teacher-by-pixel": Unlabelled(teacher=1.0, gate=False),
-    "grow": Unlabelled(grow=1.0),
+    "default": Variant(),
+    # the click's weight and place
+    "single-pixel": Variant(Spreading("single-pixel")),
+    "area-0.5": Variant(data={"weight_power": 0.5}),
+    "area-0": Variant(data={"weight_power": 0.0}),
+    "chips-by-point": Variant(data={"balance": "point"}),
+    # weights of classes
+    "inverse": Variant(data={"class_weights": "inverse"}),
+    "sqrt-inverse": Variant(data={"class_weights": "sqrt-inverse"}),
+    "effective-number": Variant(data={"class_weights": "effective-number"}),
+    "median-frequency": Variant(data={"class_weights": "median-frequency"}),
+    # augmentation
+    "as-they-are": Variant(data={"augmentation": Augmentation(flips=False, turns=False)}),
+    "light-0.25": Variant(data={"augmentation": Augmentation(jitter=0.25)}),
+    "light-0.5": Variant(data={"augmentation": Augmentation(jitter=0.5)}),
+    "scale-1.33": Variant(data={"augmentation": Augmentation(scale=1.33)}),
+    "cutmix": Variant(data={"augmentation": Augmentation(cutmix=0.5)}),
+    "classmix": Variant(data={"augmentation": Augmentation(classmix=0.5)}),
+    # losses
+    "focal": Variant(task={"loss": "focal"}),
+    "with-dice": Variant(task={"loss": {"cross-entropy": 1, "dice": 0.5}}),
+    "with-lovasz": Variant(task={"loss": {"cross-entropy": 1, "lovasz": 0.5}}),
+    "generalised": Variant(task={"loss": "generalised-cross-entropy"}),
+    "symmetric": Variant(task={"loss": "symmetric-cross-entropy"}),
+    "squared-error": Variant(task={"loss": {"squared-error": {"softmax": True, "weighted": False}}}),
+    # unlabelled pixels
+    "pairwise": Variant(task={"unlabelled": Unlabelled(pairwise=0.1, ramp=100)}),
+    "teacher": Variant(task={"unlabelled": Unlabelled(teacher=1.0, ramp=100)}),
+    "teacher-by-pixel": Variant(task={"unlabelled": Unlabelled(teacher=1.0, gate=False, ramp=100)}),
+    "grow": Variant(task={"unlabelled": Unlabelled(grow=1.0, ramp=100)}),
 }
-Spread = Literal["reach", "single-pixel"]
-"""How clicks are spread: as by default, or not at all, where there is most to gain."""
 
 
 def third(setting: Setting) -> Setting:
@@ -47,36 +83,27 @@ def third(setting: Setting) -> Setting:
     )
 
 
-def run(setting: Setting, place: Place, how: Unlabelled, plan: Plan, spread_by: Spread) -> tuple[Any, dict[str, Any]]:
+def run(setting: Setting, place: Place, variant: Variant, *, steps: int, chip: int) -> tuple[Any, dict[str, Any]]:
     """One training: confusion matrices of the test images, and the facts of the run."""
-    masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading(spread_by))
-    data = PointDataModule(
-        [str(image) for image in setting.images],
-        masks,
-        clicks(setting, int(place.budget), place.seed),
-        chip=plan.chip,
-        steps=plan.steps,
-        seed=place.seed,
-    )
-    maps, facts = train_and_map(setting, data, place.seed, plan, make=partial(PointSegmentationTask, unlabelled=how))
-    return matrices(setting, maps), facts | {
-        "unlabelled": asdict(how),
-        "spread": spread_by,
-        "images": len(data.rasters),
-    }
+    masks = pseudo_masks(setting, int(place.budget), place.seed, variant.spreading)
+    points = clicks(setting, int(place.budget), place.seed)
+    images = [str(image) for image in setting.images]
+    data = PointDataModule(images, masks, points, chip=chip, steps=steps, seed=place.seed, **variant.data)
+    make = partial(PointSegmentationTask, **variant.task)
+    maps, facts = train_and_map(setting, data, place.seed, steps, make=make)
+    return matrices(setting, maps), facts | {"images": len(images)}
 
 
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     made = parser(__doc__ or "")
+    made.add_argument("--data", choices=DATA_SETS, default="dubai", help="images to learn from and to judge on")
     made.add_argument("--setting", choices=SETTINGS, default="validation")
-    made.add_argument("--third", action="store_true", help="learn from every third image only")
-    made.add_argument("--spread", choices=get_args(Spread), default="reach", help="of the clicks")
+    made.add_argument("--all-images", action="store_true", help="learn from all images, not from every third")
     made.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     made.add_argument("--budget", choices=BUDGETS, default="50", help="clicks per 512² pixels")
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    made.add_argument("--minutes", type=float, help="of training at most, for each network")
-    made.add_argument("--steps", type=int, default=600, help="of training: the same for all unless minutes end them")
+    made.add_argument("--steps", type=int, default=400, help="of training, with 8 chips")
     made.add_argument("--chip", type=int, default=256, help="side of a training chip in pixels")
     made.add_argument("--again", action="store_true", help="compute cells anew that are there")
     made.add_argument("--table", action="store_true", help="only print what is there")
@@ -84,40 +111,38 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "ablations", help="for cells")
     given = made.parse_args()
     if given.quick:
-        given.seeds, given.again, given.results = [0], True, given.cache / "synthetic" / "ablations"
-    given.results /= f"{given.spread}{'-third' if given.third else ''}"
+        given.seeds, given.again, given.results = [0], True, given.cache / "ablations"
+        given.data, given.steps, given.chip = "synthetic", 40, 64
+    given.results /= f"{given.data}{'' if given.all_images else '-third'}"
     return given
 
 
 def main() -> None:
     """Fill in what is missing and print the table."""
     given = arguments()
-    plan = Plan(40, None, 64) if given.quick else Plan(given.steps, given.minutes, given.chip)
     if not given.table:
-        fill(given, plan)
+        fill(given)
     cells = load(given.results, given.setting, given.variants)
     found = {name: cells.get((given.budget, name), []) for name in given.variants}
     rows, figures = tabulated({name: {cell["seed"]: cell for cell in seeds} for name, seeds in found.items()})
     title = (
-        f"{given.setting}, {given.budget} clicks per 512², {given.spread}, "
-        f"{'a third' if given.third else 'all'} of the images; gain: against the default of the same seed"
+        f"{given.data}, {given.setting}, {given.budget} clicks per 512², {'all' if given.all_images else 'a third'} of the "
+        "images; gain: against the default of the same seed"
     )
     finish(f"{title}\n\n{table(rows)}", figures, {}, met=True, out=given.out)
 
 
-def fill(given: argparse.Namespace, plan: Plan) -> None:
+def fill(given: argparse.Namespace) -> None:
     """Compute the cells that are missing, seed by seed."""
-    data = synthetic(given.cache / "synthetic") if given.quick else dubai(given.cache / "dubai")
-    setting = prepare(data, given.setting)
-    if given.third:
+    setting = prepare(DATA_SETS[given.data](given.cache / given.data), given.setting)
+    if not given.all_images:
         setting = third(setting)
     names = raster_classes(setting.judged[0]).names
     for seed in given.seeds:
         place = Place(given.setting, given.budget, seed)
         for name in given.variants:
             if given.again or not cell_path(given.results, place, name).exists():
-                how = replace(VARIANTS[name], ramp=20, decay=0.9) if given.quick else VARIANTS[name]
-                found, facts = run(setting, place, how, plan, given.spread)
+                found, facts = run(setting, place, VARIANTS[name], steps=given.steps, chip=given.chip)
                 save(given.results, place, name, names, found, facts)
                 print(f"{name}, seed {seed}: {facts['steps']} steps in {facts['seconds']['training']} s", flush=True)
 

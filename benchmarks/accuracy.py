@@ -1,8 +1,9 @@
-"""Accuracy on Dubai: what simulated clicks give, in the place they lie in and in a place never seen.
+"""Accuracy on real images: what simulated clicks give, in the place they lie in and in a place never seen.
 
-`same-place`: every image is cut into blocks, clicks lie in one half of them, the other half is judged. `new-place`: tiles 1, 4,
-5 and 6 are learnt from, tile 7 is judged. Networks start at random. Every cell of the tables is a file; those that are there are
-not computed again, so that the tables can be filled in over several sittings.
+`same-place`: every image is cut into blocks, clicks lie in one half of them, the other half is judged. `new-place`: the images
+to train on are learnt from, those of other places are judged; on Dubai tiles 1, 4, 5 and 6, and tile 7. `validation`: as
+`new-place`, but judged where choices are made, on Dubai tile 3. Networks start at random, and all see as many pixels. Every cell
+of the tables is a file; those that are there are not computed again, so that the tables can be filled in over several sittings.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy_cells import Cells, Place, cell_path, judge, load, save, tabulate
-from benchmarks.accuracy_data import SETTINGS, Data, Setting, clicks, dense, dubai, prepare, pseudo_masks, synthetic
+from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, dense, prepare, pseudo_masks
 from benchmarks.forests import cut, object_forest, pixel_forest, vote
 from benchmarks.harness import finish, parser
 from benchmarks.lssqps import BATCH, CHIP, SPREADING, LssqpsData, lssqps_task
@@ -55,9 +56,7 @@ class Plan:
     """How networks are trained."""
 
     steps: int
-    """At most."""
-    minutes: float | None
-    """At most; the learning rate falls to zero over them."""
+    """Of 8 chips; as many pixels for a recipe whose batches are smaller."""
     chip: int
     """Side of a chip in pixels."""
 
@@ -86,8 +85,9 @@ def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
     masks = pseudo_masks(setting, int(place.budget), place.seed, SPREADING)
     images = [str(image) for image in setting.images]
     chip = min(CHIP, plan.chip)
-    data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=plan.steps, seed=place.seed)
-    maps, facts = train_and_map(setting, data, place.seed, plan, make=lssqps_task(data))
+    steps = round(plan.steps * 8 * plan.chip**2 / (BATCH * chip**2))
+    data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=steps, seed=place.seed)
+    maps, facts = train_and_map(setting, data, place.seed, steps, make=lssqps_task(data))
     return {"lssqps": matrices(setting, maps)}, facts
 
 
@@ -130,14 +130,14 @@ def run_network(
     images = [str(image) for image in setting.images]
     points = clicks(setting, budget, seed)
     data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
-    return train_and_map(setting, data, seed, plan)
+    return train_and_map(setting, data, seed, plan.steps)
 
 
 def train_and_map(
     setting: Setting,
     data: PointDataModule,
     seed: int,
-    plan: Plan,
+    steps: int,
     make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
 ) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
     """Train and classify the test images.
@@ -148,13 +148,13 @@ def train_and_map(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         start = time.perf_counter()
-        model, steps = network(data, out, steps=plan.steps, minutes=plan.minutes, seed=seed, make=make)
+        model = network(data, out, steps=steps, seed=seed, make=make)
         trained = time.perf_counter()
         predict(model, [str(test) for test in setting.tests], out=out / "maps")
         done = time.perf_counter()
         maps = [read_whole(out / "maps" / test.name) for test in setting.tests]
     seconds = {"training": round(trained - start, 1), "prediction": round(done - trained, 1)}
-    facts = {"seconds": seconds, "steps": steps, "minutes": plan.minutes, "chip": data.chip, "batch": data.batch_size}
+    facts = {"seconds": seconds, "steps": steps, "chip": data.chip, "batch": data.batch_size}
     return maps, facts | {"device": device(), "torch": torch.__version__}
 
 
@@ -180,11 +180,12 @@ def device(*, cpu: bool = False) -> str:
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     made = parser(__doc__ or "")
+    made.add_argument("--data", choices=DATA_SETS, default="dubai", help="images to learn from and to judge on")
     made.add_argument("--settings", nargs="+", choices=SETTINGS, default=SETTINGS[:2])
     made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     made.add_argument("--budgets", nargs="+", choices=BUDGETS, help="default: 50, and 10 for the default method")
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    made.add_argument("--minutes", type=float, default=4, help="of training, for each network")
+    made.add_argument("--steps", type=int, default=400, help="of training with 8 chips: about 4 minutes on two cores")
     made.add_argument("--chip", type=int, default=256, help="side of a training chip in pixels")
     made.add_argument("--again", action="store_true", help="compute cells anew that are there")
     made.add_argument("--table", action="store_true", help="only print what is there")
@@ -192,7 +193,9 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "accuracy", help="for cells")
     given = made.parse_args()
     if given.quick:
-        given.seeds, given.again, given.results = [0], True, given.cache / "synthetic" / "results"
+        given.seeds, given.again, given.results = [0], True, given.cache / "results"
+        given.data, given.steps, given.chip = "synthetic", 40, 64
+    given.results /= given.data
     return given
 
 
@@ -211,9 +214,9 @@ def wanted(given: argparse.Namespace) -> list[tuple[Place, tuple[str, ...]]]:
     return runs
 
 
-def fill(given: argparse.Namespace, data: Data, plan: Plan) -> None:
+def fill(given: argparse.Namespace) -> None:
     """Compute the cells that are missing."""
-    runs = wanted(given)
+    data, plan, runs = DATA_SETS[given.data](given.cache / given.data), Plan(given.steps, given.chip), wanted(given)
     for number, (place, made) in enumerate(runs, 1):
         setting = prepare(data, place.setting)
         found, facts = RUNS[made](setting, place, plan)
@@ -226,10 +229,8 @@ def fill(given: argparse.Namespace, data: Data, plan: Plan) -> None:
 def main() -> None:
     """Fill in what is missing and print the tables."""
     given = arguments()
-    plan = Plan(40, None, 64) if given.quick else Plan(1_000_000, given.minutes, given.chip)
     if not given.table:
-        data = synthetic(given.cache / "synthetic") if given.quick else dubai(given.cache / "dubai")
-        fill(given, data, plan)
+        fill(given)
     texts, figures, targets, met = [], {}, {}, True
     for setting in given.settings:
         cells = load(given.results, setting, list(METHODS))
@@ -243,11 +244,12 @@ def main() -> None:
 
 def describe(cells: Cells) -> str:
     """How the networks of these cells were trained; where there are several ways, all are named."""
-    ways = set()
+    ways: dict[str, list[float]] = {}
     for cell in (cell for seeds in cells.values() for cell in seeds if "steps" in cell):
-        length = f"{cell['minutes']:g} min" if cell["minutes"] else f"{cell['steps']} steps"
-        ways.add(f"networks trained for {length} from a random start on {cell['device']}")
-    return "; ".join(sorted(ways)) or "no network yet"
+        way = f"{cell['steps']} steps of {cell['batch']} chips of {cell['chip']} px on {cell['device']}"
+        ways.setdefault(way, []).append(cell["seconds"]["training"] / 60)
+    found = [f"{way} in {np.median(minutes):.1f} min" for way, minutes in sorted(ways.items())]
+    return "networks trained for " + "; ".join(found) if found else "no network yet"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Place:
 
 
 def cell_path(results: Path, place: Place, method: str) -> Path:
-    """Where a cell is kept."""
+    """Where a cell is kept, in the results of a data set."""
     return results / place.setting / place.budget / f"{method}-{place.seed}.json"
 
 

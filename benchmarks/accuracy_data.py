@@ -1,19 +1,22 @@
 """What the accuracy benchmark learns from and is judged on: images, truth, clicks and pseudo-masks, made once and kept.
 
-Dubai's images are photographs without a place; each gets one that is made up, far from the others, with pixels of 1 m (the
-publisher states no size). In `same-place` every image is cut into a checkerboard: clicks and dense labels come from the blocks
+Images without a place get one that is made up, far from the others; Dubai's publisher states no size of a pixel, so that it
+is taken to be 1 m. In `same-place` every image is cut into a checkerboard: clicks and dense labels come from the blocks
 of one colour, the others are judged, and a frame of every block is neither. In `new-place` whole tiles are learnt from or judged.
 """
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
@@ -31,9 +34,11 @@ from geopointseg.labels.strategies import draw_points
 from geopointseg.raster import creating, open_raster, raster_classes, read_labels
 from geopointseg.synthetic import CLASS_NAMES, draw_scene
 
-__all__ = ["SETTINGS", "Data", "Setting", "clicks", "cores", "dense", "dubai", "prepare", "pseudo_masks", "synthetic"]
+__all__ = ["DATA_SETS", "SETTINGS", "Data", "Setting", "clicks", "cores", "dense", "prepare", "pseudo_masks"]
 
-Scene = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
+Pixels = NDArray[np.uint8]
+Drawing = Callable[[str], tuple[Pixels, Pixels]]
+"""Makes an image (bands, height, width) and its class ids (height, width) from its name."""
 SettingName = Literal["same-place", "new-place", "validation"]
 SETTINGS: tuple[SettingName, ...] = ("same-place", "new-place", "validation")
 CRS_OF_ALL = CRS.from_epsg(32640)  # where Dubai lies
@@ -47,13 +52,13 @@ class Data:
     folder: Path
     block: int
     """Side of a block of `same-place` in pixels; a sixteenth of it is left out on each of its sides."""
-    splits: dict[str, tuple[str, ...]]
-    """How the names of the images to train on, to validate on and to test on begin."""
+    splits: Mapping[str, list[str]]
+    """Names of the images to train on, to validate on and to test on."""
 
     def paths(self, kind: Literal["images", "truth"], split: str | None = None) -> list[Path]:
         """Images or truth of a split, or all, by name."""
-        begins = sum(self.splits.values(), ()) if split is None else self.splits[split]
-        return [path for path in sorted((self.folder / kind).glob("*.tif")) if path.stem.startswith(begins)]
+        chosen = self.splits if split is None else (split,)
+        return [self.folder / kind / f"{name}.tif" for name in sorted(chain(*(self.splits[one] for one in chosen)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,44 +79,101 @@ class Setting:
 
 
 def dubai(folder: Path) -> Data:
-    """The 54 images of dubai_mbrsc, written once."""
+    """The 54 images of dubai_mbrsc, split by tile."""
     source = DATA / "dubai_mbrsc"
-    names = ("building", "land", "road", "vegetation", "water")
     stems = sorted(path.stem for path in (source / "images").glob("*.jpg"))
+    splits = {
+        split: [stem for stem in stems if stem.startswith(tuple(tiles))] for split, tiles in split_of(source).items()
+    }
 
-    def scene(stem: str) -> Scene:
-        pixels = np.moveaxis(np.asarray(Image.open(source / "images" / f"{stem}.jpg")), -1, 0)
-        truth = np.asarray(Image.open(source / "masks" / f"{stem}.png"))
-        return stem, pixels, np.where(truth == 0, UNLABELLED, truth - 1).astype(np.uint8)
+    def drawing(stem: str) -> tuple[Pixels, Pixels]:
+        pixels = np.asarray(Image.open(source / "images" / f"{stem}.jpg"))
+        return np.moveaxis(pixels, -1, 0), np.asarray(Image.open(source / "masks" / f"{stem}.png"))
 
-    write_scenes((scene(stem) for stem in missing(stems, folder)), stems, folder, names)
-    splits = {"train": ("tile1", "tile4", "tile5", "tile6"), "validation": ("tile3",), "test": ("tile7",)}
-    return Data(folder, 256, splits)
+    codes = {1: "building", 2: "land", 3: "road", 4: "vegetation", 5: "water"}
+    return write_scenes(folder, splits, drawing, codes, block=256)
+
+
+def korea(folder: Path) -> Data:
+    """The 28 Sentinel-2 patches of korea_sentinel2, split by place; their own places overlap, so they are not kept."""
+    codes = {10: "building", 30: "road", 50: "field", 70: "forest", 100: "background"}
+    return from_pairs(folder, DATA / "korea_sentinel2", codes, pixel=10)
+
+
+def india(folder: Path) -> Data:
+    """The 44 four-band scenes of india_rgb_ir, split by scene."""
+    codes = {1: "built-up", 2: "vegetation", 3: "water"}
+    return from_pairs(folder, DATA / "multispectral" / "india_rgb_ir", codes, pixel=5)
 
 
 def synthetic(folder: Path) -> Data:
-    """Six small made-up scenes, written once: four to train on, one to validate on, one to test on."""
-    stems = [f"scene{i}" for i in range(6)]
-    scenes = ((stem, *draw_scene(384, 384, seed=int(stem[5:]))) for stem in missing(stems, folder))
-    write_scenes(scenes, stems, folder, CLASS_NAMES)
-    splits = {"train": ("scene0", "scene1", "scene2", "scene3"), "validation": ("scene4",), "test": ("scene5",)}
-    return Data(folder, 128, splits)
+    """Six small made-up scenes: four to train on, one to validate on, one to test on."""
+    splits = {"train": ["scene0", "scene1", "scene2", "scene3"], "val": ["scene4"], "test": ["scene5"]}
+
+    def drawing(stem: str) -> tuple[Pixels, Pixels]:
+        return draw_scene(384, 384, seed=int(stem.removeprefix("scene")))
+
+    return write_scenes(folder, splits, drawing, dict(enumerate(CLASS_NAMES)), block=128)
 
 
-def missing(stems: list[str], folder: Path) -> list[str]:
-    """The images that are not there yet."""
-    return [stem for stem in stems if not (folder / "truth" / f"{stem}.tif").exists()]
+DATA_SETS: dict[str, Callable[[Path], Data]] = {
+    "dubai": dubai,
+    "korea": korea,
+    "india": india,
+    "synthetic": synthetic,
+}
+"""What writes each data set into a folder, once."""
 
 
-def write_scenes(scenes: Iterable[Scene], stems: list[str], folder: Path, names: tuple[str, ...]) -> None:
-    """Write images (bands, height, width) and class ids (height, width) as GeoTIFFs, each at a place of its own."""
-    classes = Classes.colored(names, range(len(names)))
-    for stem, pixels, truth in scenes:
-        corner = Affine(1, 0, 300_000 + APART * stems.index(stem), 0, -1, 2_800_000)
+def split_of(source: Path) -> dict[str, list[str]]:
+    """What split.json says."""
+    found: dict[str, list[str]] = json.loads((source / "split.json").read_text())
+    return found
+
+
+def from_pairs(folder: Path, source: Path, codes: Mapping[int, str], *, pixel: float) -> Data:
+    """Images and masks of the same names in two folders."""
+
+    def drawing(stem: str) -> tuple[Pixels, Pixels]:
+        image, mask = (rasterio.open(source / kind / f"{stem}.tif") for kind in ("images", "masks"))
+        with image, mask:
+            return image.read(), mask.read(1)
+
+    return write_scenes(folder, split_of(source), drawing, codes, block=256, pixel=pixel)
+
+
+def write_scenes(
+    folder: Path,
+    splits: Mapping[str, list[str]],
+    drawing: Drawing,
+    codes: Mapping[int, str],
+    *,
+    block: int,
+    pixel: float = 1,
+) -> Data:
+    """Write the images and truth that are not there yet as GeoTIFFs, each at a place of its own.
+
+    Args:
+        folder: To write to.
+        splits: Names of the images of each split.
+        drawing: Makes an image and its truth.
+        codes: Value in the truth and name of each class; other values are unlabelled.
+        block: Of Data.
+        pixel: Side of a pixel in metres.
+    """
+    classes = Classes.colored(tuple(codes.values()), range(len(codes)))
+    lookup = np.full(256, UNLABELLED, np.uint8)
+    lookup[list(codes)] = range(len(codes))
+    for number, stem in enumerate(sorted(chain(*splits.values()))):
+        if (folder / "truth" / f"{stem}.tif").exists():
+            continue
+        pixels, truth = drawing(stem)
+        corner = Affine(pixel, 0, 300_000 + APART * number, 0, -pixel, 2_800_000)
         grid = Grid(CRS_OF_ALL, corner, *truth.shape)
         with creating(folder / "images" / f"{stem}.tif", grid, count=len(pixels), overwrite=True) as target:
             target.write(pixels)
-        write_truth(folder / "truth" / f"{stem}.tif", grid, truth, classes)
+        write_truth(folder / "truth" / f"{stem}.tif", grid, lookup[truth], classes)
+    return Data(folder, block, splits)
 
 
 def write_truth(path: Path, grid: Grid, truth: NDArray[np.uint8], classes: Classes) -> None:
@@ -127,7 +189,7 @@ def prepare(data: Data, name: SettingName) -> Setting:
     folder = data.folder / name
     if name != "same-place":
         images, truth = data.paths("images", "train"), data.paths("truth", "train")
-        split = "test" if name == "new-place" else "validation"
+        split = "test" if name == "new-place" else "val"
         ground = [[Window(0, 0, *open_raster(path).grid.shape)] for path in truth]
         return Setting(name, folder, images, truth, ground, data.paths("images", split), data.paths("truth", split))
     images, truth = data.paths("images"), data.paths("truth")

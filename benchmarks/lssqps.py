@@ -37,13 +37,6 @@ class LssqpsData(PointDataModule):
         self.train_sites = Sites(*np.hstack(places))
 
 
-class _Task(PointSegmentationTask):
-    """Without class shares."""
-
-    def set_priors(self, shares: object) -> None:
-        """Take outputs as they are: they are no probabilities."""
-
-
 def lssqps_task(data: LssqpsData) -> Callable[..., PointSegmentationTask]:
     """What makes the task, from the card and the plan of training.
 
@@ -55,6 +48,8 @@ def lssqps_task(data: LssqpsData) -> Callable[..., PointSegmentationTask]:
     def make(card: dict[str, Any], **plan: float | None) -> PointSegmentationTask:
         bands = len(card["bands"])
         card = card | {"mean": [0.0] * bands, "std": [255.0] * bands}
-        return _Task(card, loss=loss, optimizer="adam", lr=RATE, weight_decay=0, schedule="constant", warm_up=0, **plan)
+        return PointSegmentationTask(
+            card, loss=loss, optimizer="adam", lr=RATE, weight_decay=0, schedule="constant", warm_up=0, **plan
+        )
 
     return make

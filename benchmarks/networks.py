@@ -50,16 +50,14 @@ def network(
     out: Path,
     *,
     steps: int,
-    minutes: float | None = None,
     seed: int,
     make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
-) -> tuple[Path, int]:
-    """Train as `geopointseg run` does, for so many steps or minutes.
+) -> Path:
+    """Train as `geopointseg run` does, for so many steps.
 
     Returns:
-        The model, and the steps done.
+        The model.
     """
     lightning.seed_everything(seed, verbose=False)
-    task = make(data.card, steps=steps, minutes=minutes)
-    trainer = lightning.Trainer(**trainer_options(out, steps=steps, minutes=minutes))
-    return fit(trainer, task, data, out, overwrite=True).model, trainer.global_step
+    trainer = lightning.Trainer(**trainer_options(out, steps=steps))
+    return fit(trainer, make(data.card, steps=steps), data, out, overwrite=True).model

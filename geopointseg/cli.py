@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg mask RASTER --points points.gpkg --affinity affinities",
     ),
     "mask": ("geopointseg.labels.pseudomask:mask", "spread points over superpixels", "geopointseg train --config …"),
-    "train": ("geopointseg.learning.fit:train", "train from a YAML file", "geopointseg predict {0} RASTER"),
+    "train": ("geopointseg.learning.train:train", "train from a YAML file", "geopointseg predict {0} RASTER"),
     "train-affinity": (
         "geopointseg.learning.affinity_fit:train_affinity",
         "train a network that tells which pixels belong together",

@@ -28,7 +28,7 @@ from geopointseg.learning.resume import last_of
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
 from geopointseg.maps.predict import predict
-from geopointseg.maps.report import draw_confusion, draw_curves, draw_overview, write_page
+from geopointseg.maps.report import draw_confusion, draw_overview, write_page
 from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
 from pipelines.presets import PresetName, choose
@@ -219,7 +219,7 @@ def _report(
     first = data.rasters[0]
     pictures = {
         "Raster, points and maps": draw_overview(out / "overview.png", first, data.statistics, checked.points, layers),
-        "Training": draw_curves(out / "curves.png", out / "log" / "metrics.csv"),
+        "Training": trained.curves,
     }
     for assessment in assessments:
         name = f"confusion_{assessment.basis.replace(' ', '_')}.png"
@@ -234,8 +234,8 @@ def _report(
     tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained)}
     page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
     scores = out / "scores.json"
-    written = (page, *maps, *trained.files, scores, *checked.files, *masked.files, *pictures.values())
-    report = RunReport(written, checked, masked, trained, tuple(assessments))
+    written = dict.fromkeys((page, *maps, *trained.files, scores, *checked.files, *masked.files, *pictures.values()))
+    report = RunReport(tuple(written), checked, masked, trained, tuple(assessments))
     write_json(scores, report.figures())
     return report
 

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from benchmarks.accuracy_cells import Place, cell_path, counts, judge, load, micro_iou, save, tabulate
-from benchmarks.accuracy_data import Data, clicks, cores, prepare, pseudo_masks, write_scenes
+from benchmarks.accuracy_data import clicks, cores, prepare, pseudo_masks, write_scenes
 from benchmarks.forests import vote
 from geopointseg.labels.points import load_points
 from geopointseg.labels.pseudomask import Spreading
@@ -35,14 +35,13 @@ def test_between_the_two_colours_of_the_checkerboard_lies_a_gap():
 
 @pytest.fixture
 def same_place(tmp_path):
-    rng = np.random.default_rng(0)
-    scenes = []
-    for name in ("a", "b"):
+    def drawing(stem):
+        rng = np.random.default_rng(ord(stem))
         truth = np.kron(rng.integers(2, size=(12, 12)), np.ones((16, 16))).astype(np.uint8)
-        pixels = np.stack([truth * 100 + rng.integers(20, size=truth.shape) for _ in range(3)]).astype(np.uint8)
-        scenes.append((name, pixels, truth))
-    write_scenes(scenes, ["a", "b"], tmp_path, NAMES)
-    return prepare(Data(tmp_path, 64, {"train": ("a",), "test": ("b",)}), "same-place")
+        return np.stack([truth * 100 + rng.integers(20, size=truth.shape) for _ in range(3)]).astype(np.uint8), truth
+
+    data = write_scenes(tmp_path, {"train": ["a"], "test": ["b"]}, drawing, {0: "low", 1: "high"}, block=64)
+    return prepare(data, "same-place")
 
 
 def test_no_label_lies_where_maps_are_judged(same_place):

@@ -54,6 +54,7 @@ class PointDataModule(GeoDataModule):
         batch_size: int = 8,
         steps: int = 600,
         balance: Balance = "class",
+        weight_power: float = 1.0,
         train_fraction: float = 1.0,
         augmentation: Augmentation = FLIPS_AND_TURNS,
         crs: str | None = None,
@@ -74,6 +75,8 @@ class PointDataModule(GeoDataModule):
             batch_size: Chips per training step and process.
             steps: Training steps in all; they are cut into epochs of at most 50.
             balance: Draw chips around the classes in turn, or around all points alike.
+            weight_power: α of the pixels' weights, which are 1 / area^α × purity^α of the region that a click was spread
+                over: with 1 every click counts the same however far it reaches, with 0 every labelled pixel does.
             train_fraction: Share of the rasters with training points, by area, to train on; the others still count in
                 the statistics, which need no labels, and are judged on their held-out points.
             augmentation: What is done to training chips; flips and quarter turns by default.
@@ -93,6 +96,10 @@ class PointDataModule(GeoDataModule):
         check_plan(chip=chip, steps=steps, seed=seed)
         if num_workers is None:
             num_workers = min(4, os.cpu_count() or 1) if torch.cuda.is_available() else 0
+        if weight_power < 0:
+            raise GeoPointSegError(
+                f"expected a weight_power from 0 on, got {weight_power}: 1 lets every click count alike"
+            )
         if batch_size < 1 or num_workers < 0:
             raise GeoPointSegError(
                 f"expected at least one chip in a batch and 0 or more workers, got {batch_size} and {num_workers}: "
@@ -106,7 +113,8 @@ class PointDataModule(GeoDataModule):
         self.epoch_steps = min(steps, EPOCH)
         self.pieces = 1
         """In how many parts a batch goes through the network, where memory is too small for all of it."""
-        self.labels = Labels(self.rasters, Path(masks))
+        self.weight_power = weight_power
+        self.labels = Labels(self.rasters, Path(masks), power=weight_power)
         self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)
         self.class_weights: ClassWeights | None = None
         if class_weights != "none":
@@ -152,6 +160,7 @@ class PointDataModule(GeoDataModule):
             "sampling": {
                 "seed": self.seed,
                 "balance": self.balance,
+                "weight_power": self.weight_power,
                 "train_fraction": self.train_fraction,
                 "train_rasters": [self.rasters[number].path.name for number in self.train_sites.rasters],
                 "augmentation": asdict(self.augmentation),

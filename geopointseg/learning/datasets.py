@@ -132,13 +132,19 @@ class Labels(Imagery):
 
     is_image = False
 
-    def __init__(self, rasters: Sequence[Raster], folder: Path) -> None:
+    def __init__(self, rasters: Sequence[Raster], folder: Path, *, power: float = 1.0) -> None:
         """Find the pseudo-masks and check that each lies on its raster's grid.
+
+        Args:
+            rasters: That they belong to.
+            folder: Where they are.
+            power: That the weights are raised to.
 
         Raises:
             GeoPointSegError: one is missing, unreadable, or on another grid.
         """
         super().__init__(rasters)
+        self.power = power
         paths = [mask_paths(folder, raster) for raster in rasters]
         self.pairs = [
             (_on_grid(raster, mask), _on_grid(raster, weights))
@@ -149,10 +155,9 @@ class Labels(Imagery):
         """Read the window that the query names."""
         number, window = self.locate(query)
         mask, weights = self.pairs[number]
-        return {
-            "mask": torch.from_numpy(read_labels(mask.path, window)).long(),
-            "weight": torch.from_numpy(np.nan_to_num(read(weights, window)[0])),
-        }
+        weight = np.nan_to_num(read(weights, window)[0])
+        np.power(weight, self.power, out=weight, where=weight > 0)  # 0⁰ would be 1
+        return {"mask": torch.from_numpy(read_labels(mask.path, window)).long(), "weight": torch.from_numpy(weight)}
 
 
 class HeldOut(Imagery):

@@ -3,7 +3,6 @@
 import logging
 import sys
 import warnings
-from argparse import ArgumentError
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -20,11 +18,11 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing, require_new, require_new_folder, write_json
 from geopointseg.learning import bundle
 from geopointseg.learning.class_weights import ClassWeights
+from geopointseg.learning.curves import draw_curves
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.infer import Precision, judge, precision
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
-from geopointseg.learning.priors import estimate_priors, sample_probabilities
 from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, steps_done
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
@@ -33,7 +31,7 @@ log = logging.getLogger(__name__)
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
-__all__ = ["TrainReport", "fit", "train", "trainer_options"]
+__all__ = ["TrainReport", "fit", "loggers", "max_time", "trainer_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,14 @@ class TrainReport:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The model's folder, Lightning's checkpoint, and the weights of the classes where they were weighed."""
-        weighed = [self.out / "class_weights.json"] if self.class_weights else []
-        return (self.model, self.out / "model.ckpt", *weighed)
+        """The model's folder, Lightning's checkpoint, the weights of the classes if weighed, the curves if logged."""
+        perhaps = (self.out / "class_weights.json", self.curves)
+        return (self.model, self.out / "model.ckpt", *(file for file in perhaps if file.exists()))
+
+    @property
+    def curves(self) -> Path:
+        """The picture of losses and scores."""
+        return self.out / "curves.png"
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
@@ -92,7 +95,7 @@ def trainer_options(
     return {
         "max_steps": steps,
         "max_epochs": -1,
-        "max_time": _as_time(minutes),
+        "max_time": max_time(minutes),
         "precision": precision(wanted),
         "deterministic": "warn" if deterministic else None,  # False would end what the caller has asked of torch
         "devices": 1,
@@ -103,13 +106,18 @@ def trainer_options(
         "enable_checkpointing": False,
         "enable_model_summary": False,
         "enable_progress_bar": sys.stderr.isatty(),
-        "logger": _loggers(out),
+        "logger": loggers(out),
     }
 
 
-def _loggers(out: Path) -> list[Logger]:
+def loggers(out: Path) -> list[Logger]:
     """The logs that every training writes."""
     return [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
+
+
+def max_time(minutes: float | None) -> dict[str, float] | None:
+    """Minutes as Lightning's Trainer takes them."""
+    return None if minutes is None else {"minutes": minutes}
 
 
 def fit(
@@ -122,7 +130,7 @@ def fit(
     resume: bool = False,
     keeping: Keeping = LAST,
 ) -> TrainReport:
-    """Train, learn from the rasters how common the classes are, and save the last weights.
+    """Train and save the last weights.
 
     While it runs, `log/last.ckpt` is kept: its state between two epochs, every half minute. Where the GPU's memory is too
     small for a batch, training goes on from there with pieces of it, whose gradients are added up.
@@ -140,7 +148,7 @@ def fit(
 
     Returns:
         What was made: the folder `model/`, to predict with and to share; `model.ckpt`, Lightning's own checkpoint with the
-        state of the optimiser; `class_weights.json`, where the data weigh the classes.
+        state of the optimiser; `curves.png`; `class_weights.json`, where the data weigh the classes.
 
     Raises:
         GeoPointSegError: one of them exists and `overwrite` is false, or what is to be resumed is damaged or had other
@@ -174,7 +182,6 @@ def fit(
             _train(trainer, task, data, start, last)
             keeping.take(task, callbacks)
             task.eval()
-            task.set_priors(estimate_priors(sample_probabilities(task, data.rasters)))
             trainer.save_checkpoint(partial)
             if first:
                 figures = {"training_data": trained_on, "scores": judge(task, data)}
@@ -184,6 +191,8 @@ def fit(
     elif first:  # those of an earlier training would belong to another model
         (out / "class_weights.json").unlink(missing_ok=True)
     if first:
+        if (logged := last.parent / "metrics.csv").exists():  # by trainer_options' logger
+            draw_curves(report.curves, logged)
         for pattern in ("last.ckpt", "best.ckpt", ".last.partial-*"):  # the third of a kill while it was written
             for file in last.parent.glob(pattern):
                 file.unlink()
@@ -264,65 +273,3 @@ def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDat
             trainer.fit(task, data, ckpt_path=start, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
-
-
-def train(arguments: list[str]) -> TrainReport:
-    """Train from a YAML file: its keys are the arguments of PointDataModule, PointSegmentationTask and Trainer.
-
-    Args:
-        arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
-
-    Returns:
-        The files made, and the account of the loss.
-    """
-    defaults = trainer_options(Path(), steps=1) | {"logger": False}  # those of the file come on top of ours
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")  # that is how we call it
-        warnings.filterwarnings("ignore", message="(?s).*(Jsonargparse|was deprecated in v4)")  # within Lightning 2.6
-        try:
-            parsed = _CommandLine(
-                PointSegmentationTask,
-                PointDataModule,
-                args=arguments,
-                run=False,
-                save_config_callback=None,
-                seed_everything_default=0,
-                trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time")},
-                parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
-            )
-        except ArgumentError as error:
-            raise GeoPointSegError(f"{error}: see 'geopointseg train --help'") from error
-        except ValueError as error:  # a logger or callback whose class cannot be built
-            _, named, reason = str(error).partition("Problem with given class_path")
-            if not named:
-                raise
-            raise GeoPointSegError(
-                f"expected a class that can be built, got{reason.split('- Expected')[0]}: install the package that it "
-                "needs, or correct its arguments in the configuration"
-            ) from error
-    out = Path(parsed.config["out"])
-    trainer = parsed.trainer
-    trainer.loggers = _loggers(out) + trainer.loggers
-    own = {name: parsed.config[name] for name in ("overwrite", "resume")}
-    return fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
-
-
-class _CommandLine(LightningCLI):
-    """LightningCLI with our outputs, and what the task learns from the data linked."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add and link arguments."""
-        parser.add_argument("--out", type=str, default="result", help="Folder for model/, model.ckpt and log/.")
-        parser.add_argument("--overwrite", type=bool, default=False, help="Replace an existing model.")
-        text = "Go on with a training that was broken off, if there is one: the same arguments give the same model."
-        parser.add_argument("--resume", action="store_true", help=text)
-        parser.add_argument("--keeping", type=Keeping, default=LAST)
-        parser.link_arguments("data.card", "model.card", apply_on="instantiate")
-        parser.link_arguments("data.steps", "model.steps")
-        parser.link_arguments("data.steps", "trainer.max_steps")
-        parser.link_arguments("model.minutes", "trainer.max_time", compute_fn=_as_time)
-
-
-def _as_time(minutes: float | None) -> dict[str, float] | None:
-    """Minutes as Lightning's Trainer takes them."""
-    return None if minutes is None else {"minutes": minutes}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from geopointseg.classes import UNLABELLED, Classes
@@ -49,7 +48,6 @@ class PointSegmentationTask(SemanticSegmentationTask):
 
     band_mean: Tensor
     band_std: Tensor
-    log_priors: Tensor
     class_weights: Tensor | None
 
     def __init__(
@@ -121,7 +119,6 @@ class PointSegmentationTask(SemanticSegmentationTask):
         for name in ("mean", "std"):
             values = torch.tensor(card[name], dtype=torch.float32)
             self.register_buffer(f"band_{name}", values[None, :, None, None])
-        self.register_buffer("log_priors", torch.zeros(1, len(card["classes"]), 1, 1))
         self.to(memory_format=torch.channels_last)
 
     def configure_losses(self) -> None:
@@ -146,12 +143,11 @@ class PointSegmentationTask(SemanticSegmentationTask):
         Returns:
             (batch, classes, height, width) logits.
         """
-        if self.training:
-            return self._all_logits(x)[0]
-        return self._all_logits(x, self.teacher.network if self.teacher else None)[0] + self.log_priors
+        taught = self.teacher is not None and not self.training
+        return self._all_logits(x, self.teacher.network if taught else None)[0]
 
     def _all_logits(self, x: Tensor, network: nn.Module | None = None) -> tuple[Tensor, ...]:
-        """Logits without priors; in training, those of an auxiliary head too, if the model has one."""
+        """Logits; in training, those of an auxiliary head too, if the model has one."""
         x = torch.nan_to_num(self._normalised(x))  # a missing pixel looks like the mean
         network = self.model if network is None else network
         found = network(x.contiguous(memory_format=torch.channels_last))
@@ -160,11 +156,6 @@ class PointSegmentationTask(SemanticSegmentationTask):
     def _normalised(self, x: Tensor) -> Tensor:
         """Pixels in standard deviations of the bands, NaN where there is no data."""
         return (x - self.band_mean) / self.band_std
-
-    def set_priors(self, shares: ArrayLike) -> None:
-        """Take the classes to be as common as `shares` (classes,) say, instead of equally common, in prediction."""
-        ratio = torch.as_tensor(np.asarray(shares) * len(self.classes), dtype=torch.float32)
-        self.log_priors.copy_(ratio.log()[None, :, None, None])
 
     def on_train_start(self) -> None:
         """Start the clock of the learning-rate schedule, or set it to where it was; call the teacher.

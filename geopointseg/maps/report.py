@@ -5,17 +5,15 @@ import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import rasterio
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.figures import save_figure
 from geopointseg.files import replacing
 from geopointseg.labels.burn import locate
 from geopointseg.labels.points import Points
@@ -23,7 +21,7 @@ from geopointseg.labels.superpixels import scaled
 from geopointseg.maps.assess import Assessment, to_ids
 from geopointseg.raster import Raster, Statistics, decimated
 
-__all__ = ["draw_confusion", "draw_curves", "draw_overview", "write_page"]
+__all__ = ["draw_confusion", "draw_overview", "write_page"]
 
 PREVIEW = 1000  # pixels of a picture's longer side
 TRUE_COLOR = (("red", "green", "blue"), ("b04", "b03", "b02"))
@@ -58,25 +56,7 @@ def draw_overview(
         axis.set_title(title)
     handles = [Patch(facecolor=c, edgecolor="0.3", label=n) for n, c in zip(*_named(points.classes), strict=True)]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
-    return _save(figure, path)
-
-
-def draw_curves(path: Path, log: Path) -> Path:
-    """Draw the training loss and the scores on held-out points from Lightning's CSV log."""
-    frame = pd.read_csv(log)
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    loss = frame.dropna(subset=["train_loss"])
-    left.plot(loss["step"], loss["train_loss"], color="#4c72b0", lw=1)
-    left.set(title="training loss", xlabel="step", ylabel="loss on labelled pixels", ylim=(0, None))
-    for column, name, color in (("val_miou", "mean IoU", "#c44e52"), ("val_oa", "overall accuracy", "#55a868")):
-        if column in frame:
-            one = frame.dropna(subset=[column])
-            right.plot(one["step"], one[column], marker=".", color=color, label=name)
-    right.set(title="held-out points, before class shares", xlabel="step", ylim=(0, 1))
-    if right.lines:
-        right.legend(frameon=False, loc="lower right")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_confusion(path: Path, assessment: Assessment) -> Path:
@@ -96,7 +76,7 @@ def draw_confusion(path: Path, assessment: Assessment) -> Path:
             text = f"{share[row, col]:.2f}" if matrix.sum() > 10_000 else f"{count}"
             axis.text(col, row, text, ha="center", va="center", color="w" if share[row, col] > 0.5 else "k", fontsize=8)
     figure.colorbar(picture, ax=axis, label="share of the truth", shrink=0.8)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def write_page(
@@ -216,12 +196,3 @@ def _extent(raster: Raster) -> tuple[float, float, float, float]:
     """Bounds in matplotlib's order."""
     west, south, east, north = raster.grid.bounds
     return west, east, south, north
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    """Write the picture, with the same bytes for the same picture."""
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a class may be called "$x"
-    with mpl.rc_context({"savefig.dpi": 110}), replacing(path, overwrite=True) as partial:
-        figure.savefig(partial, metadata={"Software": None})
-    return path

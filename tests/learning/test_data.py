@@ -57,6 +57,17 @@ def test_chips_are_what_rasterio_reads(study, located, window_of, tmp_path, rast
     assert len(places) > 10
 
 
+@pytest.mark.parametrize(("power", "weights"), [(1, (0, 0.25, 4)), (0.5, (0, 0.5, 2)), (0, (0, 1, 1))])
+def test_weights_are_raised_to_their_power(study, power, weights):
+    values = np.array([0, 0.25, 4], np.float32)
+    picture = np.zeros((32, 32), np.uint8), np.zeros((32, 32), np.uint8), np.resize(values, (32, 32))
+    module = study({"a": picture}, [(0, 0, 0, "train")], chip=32, weight_power=power)
+    module.setup("fit")
+    chip = next(chips(module))
+    assert set(chip["weight"].unique().tolist()) == set(weights)
+    assert module.card["sampling"]["weight_power"] == power
+
+
 def test_every_pixel_of_a_grid_can_be_asked_for(study, located, window_of, tmp_path):
     for name, raster in GRIDS.items():
         module = study({name.split()[0]: located(40, 50)}, [(0, 0, 0, "train")], raster=raster, chip=32)
@@ -259,6 +270,11 @@ def test_beside_a_gpu_chips_are_read_ahead_into_pinned_memory(study, located, mo
 def test_numbers_that_cannot_work_are_refused(study, located, wrong):
     with pytest.raises(GeoPointSegError, match="expected at least one chip in a batch and 0 or more workers"):
         study({"a": located(64, 64)}, CLICKS[:1], chip=32, **wrong)
+
+
+def test_a_negative_power_is_refused(study, located):
+    with pytest.raises(GeoPointSegError, match="expected a weight_power from 0 on, got -1"):
+        study({"a": located(64, 64)}, CLICKS[:1], chip=32, weight_power=-1)
 
 
 def test_processes_take_parts_of_every_step(study, located):

@@ -59,7 +59,12 @@ def test_two_processes_train_as_one_with_twice_the_batch(study, located, tmp_pat
         assert run.returncode == 0, run.stderr
         assert "Traceback" not in run.stderr
         assert "sync_dist" not in run.stderr
-        assert sorted(path.name for path in (tmp_path / f"out{processes}").iterdir()) == ["log", "model", "model.ckpt"]
+        assert sorted(path.name for path in (tmp_path / f"out{processes}").iterdir()) == [
+            "curves.png",
+            "log",
+            "model",
+            "model.ckpt",
+        ]
     for number in range(STEPS):
         alone = torch.load(f"{script}.1.0.{number}")
         together = [torch.load(f"{script}.2.{rank}.{number}") for rank in range(2)]

@@ -90,7 +90,7 @@ def test_a_killed_training_ends_as_an_unbroken_one(config, killed_at, tmp_path, 
     (broken / "log" / ".last.partial-1.ckpt").touch()  # as of a kill while it was written
     assert killed_at(-1, *again) == 0
     assert same(whole, broken)
-    assert sorted(path.name for path in broken.iterdir()) == ["log", "model", "model.ckpt"]
+    assert sorted(path.name for path in broken.iterdir()) == ["curves.png", "log", "model", "model.ckpt"]
     assert not list((broken / "log").glob("*.ckpt"))
 
 

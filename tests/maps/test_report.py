@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from geopointseg.classes import Classes
 from geopointseg.labels.points import Points
 from geopointseg.maps.assess import Assessment
-from geopointseg.maps.report import draw_confusion, draw_curves, draw_overview, write_page
+from geopointseg.maps.report import draw_confusion, draw_overview, write_page
 from geopointseg.raster import open_rasters
 
 
@@ -161,16 +161,6 @@ def test_the_same_picture_has_the_same_bytes(tmp_path, scene, points, assessment
         one, two = (draw(tmp_path / name).read_bytes() for name in ("one.png", "two.png"))
         assert one == two
         assert one.startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("validated", [True, False])
-def test_curves_are_drawn_with_and_without_held_out_points(tmp_path, validated):
-    log = tmp_path / "metrics.csv"
-    rows = ["epoch,step,train_loss" + ",val_miou,val_oa" * validated, "0,9,1.5" + ",," * validated]
-    rows += ["0,10,,0.4,0.5"] * validated
-    log.write_text("\n".join(rows))
-    height, width, _ = matplotlib.image.imread(draw_curves(tmp_path / "curves.png", log)).shape
-    assert 300 < height < width < 1200
 
 
 def test_many_classes_still_make_a_picture(tmp_path):
