@@ -43,7 +43,7 @@ VARIANTS = {
     "default": Variant(),
     # the click's weight and place
     "single-pixel": Variant(Spreading("single-pixel")),
-    "area-0.5": Variant(data={"weight_power": 0.5}),
+    "area-1": Variant(data={"weight_power": 1.0}),
     "area-0": Variant(data={"weight_power": 0.0}),
     "chips-by-point": Variant(data={"balance": "point"}),
     # weights of classes

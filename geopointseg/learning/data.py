@@ -54,7 +54,7 @@ class PointDataModule(GeoDataModule):
         batch_size: int = 8,
         steps: int = 600,
         balance: Balance = "class",
-        weight_power: float = 1.0,
+        weight_power: float = 0.5,
         train_fraction: float = 1.0,
         augmentation: Augmentation = FLIPS_AND_TURNS,
         crs: str | None = None,
