@@ -1,6 +1,6 @@
 """How much each class weighs in the loss, by how often it is labelled.
 
-Chips are drawn around the points of each class in turn, and a click weighs the same whatever it covers, so that classes
+Chips are drawn around the points of each class in turn, and a click counts the same whatever it covers, so that classes
 are balanced to a good part without any of this: weights of classes are for what is left, such as clicks of a common class
 in the chips of a rare one, and for comparison with other systems.
 """
