@@ -68,7 +68,7 @@ def test_every_file_it_names_is_there_and_no_other(made):
     files = [file for path in report.files for file in (path.iterdir() if path.is_dir() else [path])]
     names = {str(path.relative_to(out)) for path in files}
     assert {"report.html", "map.tif", "map.qml", "map.tif.aux.xml", "model.ckpt", "scores.json", "points.gpkg"} <= names
-    assert {"model/model.safetensors", "model/model.json"} <= names
+    assert {"model/weights.safetensors", "model/model.json"} <= names
     assert {"masks/image.tif", "masks/image_weights.tif", "overview.png", "curves.png"} <= names
     assert all(path.stat().st_size for path in files)
     there = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}

@@ -1,6 +1,6 @@
 """Bundles: a model as a folder to share.
 
-`model.safetensors` holds the weights, `model.json` all that must be known of them. Loading needs no other file, runs no
+`weights.safetensors` holds the weights, `model.json` all that must be known of them. Loading needs no other file, runs no
 code from either, and asks no network unless the model is named as hf://….
 """
 
@@ -26,7 +26,7 @@ from geopointseg.learning.task import PointSegmentationTask
 
 __all__ = ["FILES", "fingerprint", "load", "push", "save"]
 
-WEIGHTS, ITEM = FILES = ("model.safetensors", "model.json")
+WEIGHTS, ITEM = FILES = ("weights.safetensors", "model.json")
 OPTIONS = sorted(set(inspect.signature(PointSegmentationTask.__init__).parameters) - {"self", "card", "weights"})
 """The task's arguments that are kept. Not `weights`: what training began with may lie elsewhere, and is not needed."""
 

@@ -129,10 +129,10 @@ def test_every_nodata_value_comes_back(tmp_path, nodata):
 
 
 def test_there_are_two_files_without_optimiser_or_code(good, task):
-    assert sorted(path.name for path in good.iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(path.name for path in good.iterdir()) == ["model.json", "weights.safetensors"]
     weights = sum(value.numel() * value.element_size() for value in task.state_dict().values())
-    assert weights < (good / "model.safetensors").stat().st_size < 1.01 * weights
-    assert safetensors.torch.load_file(good / "model.safetensors").keys() == task.state_dict().keys()
+    assert weights < (good / "weights.safetensors").stat().st_size < 1.01 * weights
+    assert safetensors.torch.load_file(good / "weights.safetensors").keys() == task.state_dict().keys()
 
 
 def test_the_same_task_gives_the_same_bytes(task, tmp_path):
@@ -280,20 +280,20 @@ def weights_of_another_model(folder):
     """Put the weights of a model with four classes in the place of its own."""
     records = Classes.of("abcd").records()
     other = save(PointSegmentationTask(CARD | {"classes": records}), folder.parent / "other")
-    shutil.copyfile(other / "model.safetensors", folder / "model.safetensors")
+    shutil.copyfile(other / "weights.safetensors", folder / "weights.safetensors")
 
 
 BROKEN = {
     "missing": (shutil.rmtree, r"got .*model, which does not exist: check the path"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), r"without model\.safetensors"),
+    "no weights": (lambda f: (f / "weights.safetensors").unlink(), r"without weights\.safetensors"),
     "no item": (lambda f: (f / "model.json").unlink(), r"without model\.json: name what 'geopointseg train'"),
     "the folder above": (
         lambda f: (f.rename(f.parent / "x"), f.mkdir(), (f.parent / "x").rename(f / "model")),
         "did you",
     ),
-    "one bit": (lambda f: flip(f / "model.safetensors"), "weights .* got others: the file is damaged, cut short"),
-    "cut short": (lambda f: os.truncate(f / "model.safetensors", 5000), "damaged, cut short or of another model"),
-    "empty weights": (lambda f: os.truncate(f / "model.safetensors", 0), "damaged, cut short or of another model"),
+    "one bit": (lambda f: flip(f / "weights.safetensors"), "weights .* got others: the file is damaged, cut short"),
+    "cut short": (lambda f: os.truncate(f / "weights.safetensors", 5000), "damaged, cut short or of another model"),
+    "empty weights": (lambda f: os.truncate(f / "weights.safetensors", 0), "damaged, cut short or of another model"),
     "another's weights": (weights_of_another_model, "damaged, cut short or of another model"),
     "empty item": (lambda f: os.truncate(f / "model.json", 0), r"expected the model\.json of a geopointseg model"),
     "item cut short": (lambda f: os.truncate(f / "model.json", 900), r"expected the model\.json of a geopointseg"),
@@ -426,7 +426,7 @@ def test_pushing_to_a_folder_copies_the_two_files_alone(task, copy, tmp_path, of
 
 
 def test_a_damaged_model_is_not_shared(copy, tmp_path):
-    flip(copy / "model.safetensors")
+    flip(copy / "weights.safetensors")
     with pytest.raises(GeoPointSegError, match="damaged"):
         push(str(copy), str(tmp_path / "shared"))
     assert not (tmp_path / "shared").exists()

@@ -331,7 +331,7 @@ def test_a_deterministic_training_uses_such_operations_alone(config, tmp_path):
         given = ["--data.steps", "2", "--trainer.deterministic", "true", "--out", str(tmp_path / name)]
         assert main(["train", "--config", str(config), *given]) == 0
         assert torch.are_deterministic_algorithms_enabled()
-        weights.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
+        weights.append((tmp_path / name / "model" / "weights.safetensors").read_bytes())
     assert weights[0] == weights[1]
 
 

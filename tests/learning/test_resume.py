@@ -71,7 +71,7 @@ def config(study, located, tmp_path):
 
 def same(one, other):
     """Whether two trainings have made the same: weights to the bit, and the same log."""
-    files = [(out / "model" / "model.safetensors").read_bytes() for out in (one, other)]
+    files = [(out / "model" / "weights.safetensors").read_bytes() for out in (one, other)]
     logs = [pd.read_csv(out / "log" / "metrics.csv") for out in (one, other)]
     pd.testing.assert_frame_equal(*logs, check_like=True)
     assert len(logs[0]["train_loss"].dropna()) == 6
