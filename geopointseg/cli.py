@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 done, 2 the input is wrong (one line says how), 130 interrupted.
+        0 done, 1 what was checked does not hold, 2 the input is wrong (one line says how), 130 interrupted.
 
     Raises:
         SystemExit: 143, ended from outside (SIGTERM).
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("geopointseg: interrupted; nothing half-written is left", file=sys.stderr)
         return 130
-    return 0
+    return int(getattr(result, "failed", False))
 
 
 @contextmanager
@@ -209,6 +210,7 @@ def _print_result(result: Answer, following: str) -> None:
     else:
         print(result)
         files = list(result.files)
-    print("wrote", *files, sep="\n  ")
+    if files:
+        print("wrote", *files, sep="\n  ")
     if following:
         print("next:", following.format(*files))

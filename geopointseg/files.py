@@ -4,7 +4,7 @@ import errno
 import json
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from geopointseg.errors import GeoPointSegError
 __all__ = [
     "new_folder",
     "replacing",
+    "replacing_files",
     "replacing_folder",
     "require_new",
     "require_new_folder",
@@ -76,6 +77,47 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         for leftover in path.parent.iterdir():
             if leftover.name.startswith(partial.name):  # GDAL may have left sidecars of its own
                 leftover.unlink()
+
+
+@contextmanager
+def replacing_files(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder to write files that belong together to; all take their places when the block ends well.
+
+    If the block or a renaming fails or is interrupted, what stood at each of `paths` stays, and nothing new is there.
+
+    Args:
+        paths: Where the files go, all in one folder. Each is written to the temporary folder under its own name. They
+            take their places in reverse order: where the first is, all are.
+        overwrite: Replace files that exist.
+
+    Raises:
+        GeoPointSegError: see `replacing`.
+    """
+    for path in paths:
+        require_new(path, overwrite=overwrite)
+    parent, token = new_folder(paths[0].parent), secrets.token_hex(4)
+    made, old = (parent / f".{paths[0].stem}.{what}-{token}" for what in ("partial", "old"))
+    placed: list[Path] = []
+    try:
+        with _telling_of_a_full_disk(paths[0]):
+            made.mkdir()
+            old.mkdir()
+            yield made
+        for path in reversed(paths):
+            placed.append(path)
+            if path.exists():
+                path.rename(old / path.name)
+            (made / path.name).rename(path)
+    except BaseException:
+        for path in placed:
+            if not (made / path.name).exists():  # it is at its place
+                path.unlink(missing_ok=True)
+            if (old / path.name).exists():
+                (old / path.name).rename(path)
+        raise
+    finally:
+        for leftover in (made, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def require_new_folder(path: Path, names: Collection[str], *, overwrite: bool = False) -> None:

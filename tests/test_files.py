@@ -6,7 +6,7 @@ import os
 import pytest
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, replacing, replacing_folder, sidecar
+from geopointseg.files import new_folder, replacing, replacing_files, replacing_folder, sidecar
 
 
 def test_a_new_file_appears_when_the_block_ends(tmp_path):
@@ -177,3 +177,59 @@ def test_a_full_disk_is_an_error_for_users(tmp_path, replace, number):
 def test_another_error_of_the_system_is_no_full_disk(tmp_path):
     with pytest.raises(PermissionError), replacing(tmp_path / "map.tif"):
         raise PermissionError(errno.EACCES, "no")
+
+
+# files that belong together
+
+
+def place_both(tmp_path, *, overwrite=True):
+    with replacing_files([tmp_path / name for name in NAMES], overwrite=overwrite) as made:
+        for name in NAMES:
+            (made / name).write_text("new")
+
+
+def held(tmp_path):
+    return {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_files_that_belong_together_appear_together(tmp_path):
+    with replacing_files([tmp_path / "deep" / name for name in NAMES]) as made:
+        assert made.parent == tmp_path / "deep"
+        for name in NAMES:
+            (made / name).write_text("new")
+        (made / "scratch").write_text("not asked for")
+        assert [path for path in made.parent.iterdir() if not path.name.startswith(".")] == []
+    assert held(tmp_path / "deep") == {"a.txt": "new", "b.txt": "new"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_file_that_exists_refuses_all(tmp_path, name):
+    (tmp_path / name).write_text("old")
+    with pytest.raises(GeoPointSegError, match=rf"existing .*{name}: add --overwrite"):
+        place_both(tmp_path, overwrite=False)
+    assert held(tmp_path) == {name: "old"}
+    place_both(tmp_path)
+    assert held(tmp_path) == {"a.txt": "new", "b.txt": "new"}
+
+
+@pytest.mark.parametrize("before", [{}, {"a.txt": "old"}, {"a.txt": "old", "b.txt": "old"}], ids=len)
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_an_interrupt_among_the_renames_brings_everything_back(tmp_path, monkeypatch, before, stop):
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    rename, calls = type(tmp_path).rename, []
+
+    def interrupted(self, target):
+        calls.append(target)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(type(tmp_path), "rename", interrupted)
+    if stop > len(before) + 2:
+        place_both(tmp_path)
+        assert held(tmp_path) == {"a.txt": "new", "b.txt": "new"}
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            place_both(tmp_path)
+        assert held(tmp_path) == before

@@ -24,7 +24,7 @@ from geopointseg.learning.hub import fetch, is_on_hub, publish
 from geopointseg.learning.mlm import SHA256, describe
 from geopointseg.learning.task import PointSegmentationTask
 
-__all__ = ["FILES", "fingerprint", "load", "push", "save"]
+__all__ = ["FILES", "fingerprint", "load", "push", "save", "serialized"]
 
 WEIGHTS, ITEM = FILES = ("weights.safetensors", "model.json")
 OPTIONS = sorted(set(inspect.signature(PointSegmentationTask.__init__).parameters) - {"self", "card", "weights"})
@@ -54,10 +54,7 @@ def save(
     Raises:
         GeoPointSegError: something stands at `folder`, it cannot be written, or the disk is full.
     """
-    state = sorted(task.state_dict().items())
-    # one contiguous copy of each: safetensors refuses views, and memory that tensors share
-    tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state}
-    weights = safetensors.torch.save(tensors)
+    weights = serialized(task)
     options = {name: task.hparams[name] for name in OPTIONS if name in task.hparams}
     digest = hashlib.sha256(weights).hexdigest()
     item = describe(task, options, weights=WEIGHTS, size=len(weights), digest=digest)
@@ -67,6 +64,14 @@ def save(
         (partial / WEIGHTS).write_bytes(weights)  # by ourselves: safetensors has its own error for a full disk
         (partial / ITEM).write_text(text, encoding="utf-8")
     return folder
+
+
+def serialized(task: PointSegmentationTask) -> bytes:
+    """The weights of a task as they stand in a bundle; the same weights give the same bytes."""
+    state = sorted(task.state_dict().items())
+    # one contiguous copy of each: safetensors refuses views, and memory that tensors share
+    tensors = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state}
+    return safetensors.torch.save(tensors)
 
 
 def fingerprint(points: Points, masks: Iterable[Path]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ A STAC 1.1.0 item with MLM v1.4.0 (https://github.com/stac-extensions/mlm), so t
 other programs can feed it; what is ours alone stands under geopointseg:….
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,10 @@ from rasterio.crs import CRS
 
 from geopointseg import __version__
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.stac import STAC, TIMELESS, extensions, stac_classes
 
 __all__ = ["SHA256", "describe"]
 
-STAC = "1.1.0"
-EXTENSIONS = [
-    f"https://stac-extensions.github.io/{name}/schema.json"
-    for name in ("mlm/v1.4.0", "classification/v2.0.0", "file/v2.1.0", "processing/v1.2.0")
-]
 SHA256 = "1220"
 """How a multihash, which file:checksum asks for, begins: SHA-256, 32 bytes."""
 
@@ -43,9 +38,7 @@ def describe(
     properties: dict[str, Any] = {
         "title": f"Land cover: {', '.join(record['name'] for record in card['classes'])}",
         "description": f"Made by geopointseg from labelled points on pixels of {height:g} × {width:g}, {card['crs'][:60]}.",
-        "datetime": None,  # as in MLM's own examples: a model is of no time, and the same task gives the same file
-        "start_datetime": "1900-01-01T00:00:00Z",
-        "end_datetime": "9999-12-31T23:59:59Z",
+        **TIMELESS,
         "bands": _bands(card),
         "processing:software": {"geopointseg": __version__},
         "mlm:name": "geopointseg land-cover model",
@@ -65,7 +58,7 @@ def describe(
     return {
         "type": "Feature",
         "stac_version": STAC,
-        "stac_extensions": EXTENSIONS,
+        "stac_extensions": extensions("mlm", "classification", "file", "processing"),
         "id": f"geopointseg-{digest[:16]}",
         "geometry": None,
         "properties": properties,
@@ -137,16 +130,7 @@ def _output(card: Mapping[str, Any]) -> dict[str, Any]:
             "dim_order": ["batch", "class", "height", "width"],
             "data_type": "float32",
         },
-        "classification:classes": [
-            {
-                "value": record["id"],
-                "name": re.sub(r"[^0-9A-Za-z_-]+", "_", record["name"]).strip("_") or f"class_{record['id']}",
-                "title": record["name"],
-                "description": record["name"],
-                "color_hint": record["color"].lstrip("#").upper(),
-            }
-            for record in card["classes"]
-        ],
+        "classification:classes": stac_classes(card["classes"]),
         "post_processing_function": None,
     }
 

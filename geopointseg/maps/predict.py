@@ -1,6 +1,8 @@
 """Prediction: windows with overlap and a taper, streamed by row bands, so that memory does not grow with the raster."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +10,18 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geopointseg import __version__
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder
+from geopointseg.files import new_folder, require_new
 from geopointseg.grid import Window
 from geopointseg.learning.bundle import load
-from geopointseg.learning.hub import is_on_hub
-from geopointseg.learning.infer import probabilities
+from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
-from geopointseg.maps.write import write_map
+from geopointseg.maps.provenance import provenance
+from geopointseg.maps.scores import Add, Score, score_path, writing_scores
+from geopointseg.maps.verify import require_sound
+from geopointseg.maps.write import require_new_map, write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
 
 __all__ = ["classify", "predict"]
@@ -37,6 +40,9 @@ def predict(
     crs: str | None = None,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
+    confidence: bool = False,
+    probabilities: bool = False,
+    margin: bool = False,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
     """Classify rasters with a trained model.
@@ -51,10 +57,13 @@ def predict(
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
         allow: Differences from the rasters of training that are no reason to refuse a raster.
+        confidence: Write MAP_confidence.tif, too: how probable the class is.
+        probabilities: Write MAP_probabilities.tif, too: how probable every class is, a band for each.
+        margin: Write MAP_margin.tif, too: how much more probable the class is than the second.
         overwrite: Replace existing maps.
 
     Returns:
-        The files written: for each raster the map, its .aux.xml and its .qml.
+        The files written: for each raster the map, its .aux.xml, .qml and .json, and the scores asked for.
 
     Raises:
         GeoPointSegError: wrong window, a raster the model was not made for, or a map that would replace another file.
@@ -69,20 +78,29 @@ def predict(
     given = card["nodata"] if nodata is None else nodata
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
     opened = [accept(raster, card, allow) for raster in opened]
-    targets = _targets(out, opened, overwrite)
+    asked: dict[Score, bool] = {"confidence": confidence, "probabilities": probabilities, "margin": margin}
+    scores = [kind for kind, wanted in asked.items() if wanted]
+    targets = _targets(out, opened, scores, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
-    tags = {
-        "SOFTWARE": f"geopointseg {__version__}",
-        "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
-    }
     for raster, target in zip(opened, targets, strict=True):
-        windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
-        files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
+        tags = provenance(task, model, raster, {"window": window, "overlap": overlap})
+        with ExitStack() as stack:
+            places = [score_path(target, kind) for kind in scores]
+            adding = [
+                stack.enter_context(
+                    writing_scores(place, raster.grid, classes, kind=kind, tags=tags, overwrite=overwrite)
+                )
+                for place, kind in zip(places, scores, strict=True)
+            ]
+            windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size, adding=adding)
+            check = partial(require_sound, grid=raster.grid)
+            files += write_map(target, raster.grid, classes, windows, tags=tags, check=check, overwrite=overwrite)
+        files += places
     return tuple(files)
 
 
-def _targets(out: Path, rasters: Sequence[Raster], overwrite: bool) -> list[Path]:
+def _targets(out: Path, rasters: Sequence[Raster], scores: Sequence[Score], overwrite: bool) -> list[Path]:
     """Where the map of each raster goes.
 
     Raises:
@@ -100,18 +118,26 @@ def _targets(out: Path, rasters: Sequence[Raster], overwrite: bool) -> list[Path
             )
         if target.resolve() in sources:
             raise GeoPointSegError(f"expected a new file, got the raster {target} itself: choose another --out")
-        if target.exists() and not overwrite:
-            raise GeoPointSegError(f"expected a new file, got the existing {target}: add --overwrite")
+        require_new_map(target, overwrite=overwrite)
+        for kind in scores:
+            require_new(score_path(target, kind), overwrite=overwrite)
     return targets
 
 
 def classify(
-    task: PointSegmentationTask, raster: Raster, *, window: int = 512, overlap: int = 64, batch_size: int = 4
+    task: PointSegmentationTask,
+    raster: Raster,
+    *,
+    window: int = 512,
+    overlap: int = 64,
+    batch_size: int = 4,
+    adding: Sequence[Add] = (),
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Class ids of a raster, band of rows by band of rows.
 
     Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
-    weights that fall off towards the window's edge. Beyond the raster the image is mirrored.
+    weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What `adding` holds is given
+    the probabilities of the same windows, NaN where the raster has no data.
 
     Yields:
         (window, ids): ids (height, width) uint8, 255 where the raster has no data.
@@ -132,24 +158,32 @@ def classify(
                 band[:, :overlap] = held
             windows = [Window(row, col, window, window) for col in touching]
             for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
-                for place, share in zip(batch, probabilities(task, raster, batch), strict=True):
+                for place, share in zip(batch, find_probabilities(task, raster, batch), strict=True):
                     a, b = max(place.col, left), min(place.col + window, right)
                     band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
             held = band[:, stride:].copy()
             last = row == rows[-1]
             done = Window(row, left, window if last else stride, right - left)
-            yield from _ids(band, raster, done)
+            yield from _ids(band, raster, done, adding)
             progress.update()
     progress.close()
 
 
-def _ids(band: NDArray[np.float32], raster: Raster, done: Window) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+def _ids(
+    band: NDArray[np.float32], raster: Raster, done: Window, adding: Sequence[Add]
+) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """The finished rows of a band as class ids, nodata set to 255."""
     inside = done.within(*raster.grid.shape)
     if inside.height:
         top = inside.row - done.row
-        ids = torch.from_numpy(band[:, top : top + inside.height]).max(dim=0).indices.numpy().astype(np.uint8)
-        ids[~valid(read(raster, inside))] = UNLABELLED
+        finished = band[:, top : top + inside.height]
+        ids = torch.from_numpy(finished).max(dim=0).indices.numpy().astype(np.uint8)
+        known = valid(read(raster, inside))
+        ids[~known] = UNLABELLED
+        if adding:
+            shares = np.where(known, finished / finished.sum(axis=0), np.float32(np.nan))
+            for add in adding:
+                add(inside, shares)
         yield inside, ids
 
 

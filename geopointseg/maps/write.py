@@ -1,19 +1,36 @@
-"""Writing a map that any GIS shows with names and colours."""
+"""Writing a map that any GIS shows with names and colours, whole with its companions or not at all."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import rasterio.shutil
 from numpy.typing import NDArray
 
-from geopointseg.classes import UNLABELLED, Classes
-from geopointseg.files import replacing, sidecar
+from geopointseg import __version__
+from geopointseg.classes import Classes
+from geopointseg.files import replacing_files, require_new, sidecar
 from geopointseg.grid import Grid, Window
+from geopointseg.maps.cog import creating_cog
+from geopointseg.maps.item import describe_map
 from geopointseg.qgis import attribute_table, map_style
-from geopointseg.raster import creating
 
-__all__ = ["write_map"]
+__all__ = ["map_files", "require_new_map", "write_map"]
+
+
+def map_files(path: Path) -> tuple[Path, Path, Path, Path]:
+    """The map and its companions: attribute table, QGIS style, STAC item."""
+    return path, path.with_name(path.name + ".aux.xml"), sidecar(path, ".qml"), sidecar(path, ".json")
+
+
+def require_new_map(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a place where the map or one of its companions would replace a file.
+
+    Raises:
+        GeoPointSegError: see `geopointseg.files.require_new`.
+    """
+    for file in map_files(path):
+        require_new(file, overwrite=overwrite)
 
 
 def write_map(
@@ -22,48 +39,41 @@ def write_map(
     classes: Classes,
     windows: Iterable[tuple[Window, NDArray[np.uint8]]],
     *,
-    tags: dict[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    check: Callable[[Path], object] | None = None,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
-    """Write class ids as a cloud-optimised GeoTIFF with palette, nodata 255 and overviews by mode.
-
-    The windows go to a plain GeoTIFF beside the target first, which is then copied into COG layout; neither step holds
-    the raster in memory.
+    """Write class ids as a cloud-optimised GeoTIFF with palette, nodata 255 and overviews by mode, and its companions.
 
     Args:
         path: The map, ending in .tif.
         grid: Its georeference.
         classes: What the ids mean.
         windows: (window, ids) in any order; pixels that none covers are nodata.
-        tags: More GeoTIFF tags.
-        overwrite: Replace an existing map.
+        tags: Where it comes from, see `geopointseg.maps.provenance`.
+        check: Looks at the finished map, in a temporary folder with its companions; if it raises, nothing is written.
+        overwrite: Replace an existing map and what lies beside it.
 
     Returns:
-        The map, its .aux.xml (category names and attribute table) and its .qml (QGIS style).
+        The map, its .aux.xml (category names and attribute table), its .qml (QGIS style) and its .json (STAC item).
+
+    Raises:
+        GeoPointSegError: a file exists and `overwrite` is false, its folder cannot be written, or the disk is full.
     """
-    with replacing(path, overwrite=overwrite) as cog:
-        plain = cog.with_name(f"{cog.name}.plain.tif")
-        with creating(plain, grid, nodata=UNLABELLED) as target:
+    files = map_files(path)
+    tags = {"SOFTWARE": f"geopointseg {__version__}", **(tags or {})}
+    with replacing_files(files, overwrite=overwrite) as folder:
+        made, table, style, item = (folder / file.name for file in files)
+        with creating_cog(made, grid, overviews="MODE") as target:
             target.write_colormap(1, classes.colormap())
             target.set_band_description(1, "land cover")
-            target.update_tags(CLASSES=classes.to_tag(), **(tags or {}))
+            target.update_tags(CLASSES=classes.to_tag(), **tags)
             for window, ids in windows:
                 target.write(ids, 1, window=window.to_rasterio())
-        rasterio.shutil.copy(
-            plain,
-            cog,
-            driver="COG",
-            compress="LZW",
-            blocksize=512,
-            overview_resampling="MODE",
-            bigtiff="IF_SAFER",
-            num_threads="ALL_CPUS",
-        )
-    files = {
-        path.with_name(path.name + ".aux.xml"): attribute_table(classes),
-        sidecar(path, ".qml"): map_style(classes),
-    }
-    for file, text in files.items():
-        with replacing(file, overwrite=True) as partial:
-            partial.write_text(text, encoding="utf-8")
-    return path, *files
+        table.write_text(attribute_table(classes), encoding="utf-8")
+        style.write_text(map_style(classes), encoding="utf-8")
+        described = describe_map(path.name, grid, classes, tags)
+        item.write_text(json.dumps(described, indent=1, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+        if check is not None:
+            check(made)
+    return files

@@ -1,5 +1,6 @@
 """A model that copies its input gives the raster back, however it is cut; a raster the model was not made for is refused."""
 
+import json
 import tracemalloc
 from functools import cache
 
@@ -9,7 +10,7 @@ import rasterio
 import torch
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.bundle import load
+from geopointseg.learning.bundle import load, save
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
 from geopointseg.raster import open_raster
@@ -199,17 +200,60 @@ def scene(raster_file, tmp_path):
 
 def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_path, classes, pixels):
     files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
-    assert [path.name for path in files] == ["map.tif", "map.tif.aux.xml", "map.qml"]
+    assert [path.name for path in files] == ["map.tif", "map.tif.aux.xml", "map.qml", "map.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     with rasterio.open(files[0]) as made, rasterio.open(scene) as source:
         assert (made.crs, made.transform, made.shape) == (source.crs, source.transform, source.shape)
         assert made.tags()["CLASSES"] == classes.to_tag()
         assert made.tags()["MODEL"] == "model.ckpt"
         assert made.tags()["SOFTWARE"].startswith("geopointseg ")
+        assert made.tags()["RASTER"] == "scene.tif"
+        assert json.loads(made.tags()["OPTIONS"]) == {"overlap": 16, "window": 64}
         ids = made.read(1)
         # nodata 0 is not declared in the file: the model remembers it
         np.testing.assert_array_equal(ids == 255, (source.read() == 0).all(axis=0))
     assert set(np.unique(ids)) <= {0, 1, 2, 3, 4, 255}
+
+
+def test_the_hashes_follow_model_and_raster(checkpoint, scene, raster_file, tmp_path):
+    def tags(raster, name):
+        with rasterio.open(predict(checkpoint, [str(raster)], out=tmp_path / name)[0]) as made:
+            return made.tags()
+
+    first, other = tags(scene, "a.tif"), tags(raster_file(np.ones((2, 40, 40), np.uint8)), "b.tif")
+    bundle = save(load(checkpoint), tmp_path / "model")
+    item = json.loads((bundle / "model.json").read_text(encoding="utf-8"))
+    assert item["assets"]["model"]["file:checksum"] == "1220" + first["MODEL_SHA256"]
+    assert first["MODEL_SHA256"] == other["MODEL_SHA256"]
+    assert first["RASTER_SHA256"] != other["RASTER_SHA256"]
+
+
+def test_the_map_is_verified_before_it_takes_its_place(checkpoint, scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.Classes, "colormap", lambda self: {0: (1, 2, 3, 255)})
+    with pytest.raises(GeoPointSegError, match="expected a map that keeps its contract, got one whose palette fails"):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_come_from_the_probabilities_of_the_map(checkpoint, scene, tmp_path, pixels):
+    out, options = tmp_path / "map.tif", {"window": 64, "overlap": 16}
+    files = predict(checkpoint, [str(scene)], out=out, confidence=True, probabilities=True, margin=True, **options)
+    assert [path.name for path in files[4:]] == ["map_confidence.tif", "map_probabilities.tif", "map_margin.tif"]
+    with rasterio.open(files[5]) as source:
+        shares = np.where((raw := source.read()) == 255, np.nan, raw * 0.004)
+    ids, known = pixels(out), pixels(out) != 255
+    assert np.isnan(shares[:, ~known]).all()
+    np.testing.assert_allclose(shares[:, known].sum(axis=0), 1, atol=5 * 0.002 + 1e-6)
+    np.testing.assert_allclose((pixels(files[4]) * 0.004)[known], shares.max(axis=0)[known], atol=1e-6)
+    mapped = np.take_along_axis(shares, np.where(known, ids, 0)[None].astype(int), axis=0)[0]
+    np.testing.assert_allclose(mapped[known], shares.max(axis=0)[known], atol=0.004 + 1e-6)
+    ranked = np.sort(shares[:, known], axis=0)
+    np.testing.assert_allclose((pixels(files[6]) * 0.004)[known], ranked[-1] - ranked[-2], atol=0.006 + 1e-6)
+    for path in files[:4]:
+        path.unlink()
+    with pytest.raises(GeoPointSegError, match=r"existing .*map_margin\.tif: add --overwrite"):
+        predict(checkpoint, [str(scene)], out=out, margin=True, **options)
+    assert not out.exists()
 
 
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):

@@ -8,12 +8,14 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.grid import Window
+from geopointseg.grid import Grid, Window
 from geopointseg.maps.write import write_map
 
 # in every square of 2 x 2 pixels three are woodland (4) and one is bare (0), the one that nearest would take
@@ -105,6 +107,40 @@ def test_the_files_beside_it_name_every_class_in_its_colour(class_map, classes):
     assert rows == [[str(i), name, str(code), *map(str, rgb)] for i, (name, code, rgb) in enumerate(expected)]
 
 
+def test_the_item_says_where_it_lies_and_what_its_ids_mean(class_map, classes):
+    item = json.loads(class_map([[0, 4]]).with_suffix(".json").read_text(encoding="utf-8"))
+    assert (item["type"], item["stac_version"], item["id"]) == ("Feature", "1.1.0", "map")
+    properties, asset = item["properties"], item["assets"]["map"]
+    assert {key: value for key, value in properties.items() if key.startswith("proj:")} == {
+        "proj:code": "EPSG:32633",
+        "proj:shape": [1, 2],
+        "proj:transform": [10, 0, 400_000, 0, -10, 5_800_000],
+        "proj:bbox": [400_000, 5_799_990, 400_020, 5_800_000],
+    }
+    # of the same corner as gdaltransform gives it
+    assert item["bbox"] == pytest.approx([13.5285, 52.3399, 13.5288, 52.34], abs=2e-4)
+    assert item["geometry"]["type"] == "Polygon"
+    assert asset["href"] == "./map.tif"
+    assert [(row["value"], row["title"], row["color_hint"]) for row in asset["classification:classes"]] == [
+        (i, name, color[1:].upper()) for i, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True))
+    ]
+    assert {schema.split("/")[3] for schema in item["stac_extensions"]} == {
+        "classification",
+        "processing",
+        "projection",
+    }
+
+
+def test_a_place_that_is_not_on_earth_has_no_outline(tmp_path, classes):
+    local = CRS.from_wkt('LOCAL_CS["quarry",UNIT["metre",1]]')
+    where = Grid(local, Affine(1, 0, 0, 0, -1, 5), 5, 5)
+    *_, item = write_map(tmp_path / "map.tif", where, classes, [])
+    told = json.loads(item.read_text(encoding="utf-8"))
+    assert told["geometry"] is None
+    assert told["properties"]["proj:code"] is None
+    assert "quarry" in told["properties"]["proj:wkt2"]
+
+
 def test_names_with_marks_of_xml_and_of_other_alphabets_survive(class_map, tmp_path):
     own = Classes.of(["<b> & 'quoted'", "Gewässer", "논"])
     path = class_map([[0, 1], [2, 255]], own=own)
@@ -142,7 +178,7 @@ def test_a_failure_halfway_leaves_nothing(tmp_path, grid, classes, error):
 def test_a_failure_halfway_leaves_the_old_map_as_it_was(tmp_path, class_map, grid, classes):
     class_map([[0, 4]])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    assert len(before) == 3
+    assert len(before) == 4
 
     def windows():
         yield Window(0, 0, 1, 2), np.zeros((1, 2), np.uint8)
@@ -151,6 +187,46 @@ def test_a_failure_halfway_leaves_the_old_map_as_it_was(tmp_path, class_map, gri
     with pytest.raises(InterruptedError):
         write_map(tmp_path / "map.tif", grid(1, 2), classes, windows(), overwrite=True)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_map_that_does_not_pass_its_check_is_not_written(tmp_path, grid, classes):
+    seen = []
+
+    def refuse(path):
+        seen.extend(sorted(file.name for file in path.parent.iterdir()))
+        raise GeoPointSegError("no")
+
+    with pytest.raises(GeoPointSegError, match="no"):
+        write_map(tmp_path / "map.tif", grid(4, 4), classes, [], check=refuse)
+    assert seen == ["map.json", "map.qml", "map.tif", "map.tif.aux.xml"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["map.tif.aux.xml", "map.qml", "map.json"])
+def test_a_file_where_a_companion_would_go_is_kept(tmp_path, grid, classes, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(GeoPointSegError, match=rf"expected a new file, got the existing .*{name}: add --overwrite"):
+        write_map(tmp_path / "map.tif", grid(4, 4), classes, [])
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "mine")]
+
+
+@pytest.mark.slow
+def test_a_map_of_more_than_4_gb_is_a_bigtiff(tmp_path, classes, pixels):
+    where = Grid(CRS.from_epsg(32633), Affine(1, 0, 400_000, 0, -1, 5_800_000), 64_000, 68_000)
+    assert where.height * where.width > 2**32
+    corner = Window(63_998, 67_997, 2, 3)
+    path, *_ = write_map(tmp_path / "map.tif", where, classes, [(corner, np.full((2, 3), 4, np.uint8))])
+    assert path.read_bytes()[:4] == b"II\x2b\0"
+    with rasterio.open(path) as source:
+        assert source.read(1, window=corner.to_rasterio()).tolist() == [[4] * 3] * 2
+        assert source.overviews(1)[-1] == 128
+
+
+def test_the_same_windows_give_the_same_bytes(tmp_path, grid, classes):
+    ids = np.random.default_rng(0).integers(5, size=(1500, 1600), dtype=np.uint8)
+    windows = [(Window(row, 0, 100, 1600), ids[row : row + 100]) for row in range(0, 1500, 100)]
+    files = [write_map(tmp_path / name / "map.tif", grid(1500, 1600), classes, windows) for name in "ab"]
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
 
 
 def test_an_existing_map_is_kept_unless_it_may_go(class_map, grid, classes, pixels):

@@ -1,0 +1,58 @@
+"""Where a map comes from, as GeoTIFF tags: enough to tell whether another would be the same, and nothing of the machine."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from geopointseg import __version__
+from geopointseg.learning.bundle import serialized
+from geopointseg.learning.hub import is_on_hub
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.raster import Raster
+
+__all__ = ["SOFTWARE", "provenance"]
+
+SOFTWARE = f"geopointseg {__version__}"
+
+
+def provenance(
+    task: PointSegmentationTask, model: str | Path, raster: Raster, options: Mapping[str, Any]
+) -> dict[str, str]:
+    """Tags that say what a map was made with and from.
+
+    Args:
+        task: The model, loaded.
+        model: As the user named it; of a path only the last part is kept.
+        raster: What it is a map of.
+        options: Whatever else changes the map.
+
+    Returns:
+        SOFTWARE; MODEL, its name; MODEL_SHA256 of its weights, which model.json has as file:checksum; RASTER, the file's
+        name; RASTER_SHA256 of its metadata; and OPTIONS, as JSON.
+    """
+    return {
+        "SOFTWARE": SOFTWARE,
+        "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
+        "MODEL_SHA256": hashlib.sha256(serialized(task)).hexdigest(),
+        "RASTER": raster.path.name,
+        "RASTER_SHA256": _metadata_hash(raster),
+        "OPTIONS": json.dumps(dict(options), sort_keys=True),
+    }
+
+
+def _metadata_hash(raster: Raster) -> str:
+    """SHA-256 of what is known of a raster without reading its pixels: size of the file, grid, bands, type, nodata."""
+    grid = raster.grid
+    facts = {
+        "bytes": raster.path.stat().st_size if raster.path.is_file() else None,
+        "crs": grid.crs.to_wkt(),
+        "transform": list(grid.transform)[:6],
+        "shape": grid.shape,
+        "bands": raster.bands,
+        "names": raster.names,
+        "dtype": raster.dtype,
+        "nodata": str(raster.nodata),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""Scores: how sure the network was, as rasters beside the map that need a byte per pixel."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.files import replacing_files
+from geopointseg.grid import Grid, Window
+from geopointseg.maps.cog import creating_cog
+
+__all__ = ["SCALE", "Add", "Score", "score_path", "write_scores", "writing_scores"]
+
+Score = Literal["confidence", "probabilities", "margin", "entropy"]
+Add = Callable[[Window, NDArray[np.float32]], None]
+
+SCALE = 0.004
+"""What a step of a byte is worth: 0 to 250 stand for 0 to 1, and 0.004 is exact in text."""
+
+
+def score_path(path: Path, kind: Score) -> Path:
+    """Where the scores of a map lie: map.tif and confidence give map_confidence.tif."""
+    return path.with_name(f"{path.stem}_{kind}.tif")
+
+
+@contextmanager
+def writing_scores(
+    path: Path,
+    grid: Grid,
+    classes: Classes,
+    *,
+    kind: Score,
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[Add]:
+    """Open a raster of scores; it appears at `path` as a COG when the block ends well.
+
+    It is uint8 with nodata 255, GDAL scale 0.004 and offset 0, so that GDAL and QGIS show 0 to 1; overviews are averages.
+
+    Args:
+        path: The raster, ending in .tif.
+        grid: Its georeference.
+        classes: Of the probabilities.
+        kind: `confidence`, the highest probability; `probabilities`, a band for every class; `margin`, the highest less
+            the second; `entropy`, from 0 where one class is sure to 1 where all are alike.
+        tags: More GeoTIFF tags.
+        overwrite: Replace an existing file.
+
+    Yields:
+        A function that takes a window and its probabilities, (classes, height, width), NaN where there is no data. What
+        no window covers has no data.
+
+    Raises:
+        GeoPointSegError: see `geopointseg.files.replacing_files`.
+    """
+    names = classes.names if kind == "probabilities" else (kind,)
+    count = len(names)
+    with (
+        replacing_files([path], overwrite=overwrite) as folder,
+        creating_cog(folder / path.name, grid, overviews="AVERAGE", count=count) as target,
+    ):
+        target.update_tags(KIND=kind, CLASSES=classes.to_tag(), **(tags or {}))
+        target.scales, target.offsets = (SCALE,) * count, (0.0,) * count
+        for band, name in enumerate(names, 1):
+            target.set_band_description(band, name)
+
+        def add(window: Window, probabilities: NDArray[np.float32]) -> None:
+            target.write(_as_bytes(score(probabilities, kind)), window=window.to_rasterio())
+
+        yield add
+
+
+def write_scores(
+    path: Path,
+    grid: Grid,
+    classes: Classes,
+    windows: Iterable[tuple[Window, NDArray[np.float32]]],
+    *,
+    kind: Score,
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a raster of scores from windows of probabilities; see `writing_scores`."""
+    with writing_scores(path, grid, classes, kind=kind, tags=tags, overwrite=overwrite) as add:
+        for window, probabilities in windows:
+            add(window, probabilities)
+    return path
+
+
+def score(probabilities: NDArray[np.float32], kind: Score) -> NDArray[np.float32]:
+    """Scores of pixels.
+
+    Args:
+        probabilities: (classes, height, width), NaN where there is no data.
+        kind: Which; see `writing_scores`.
+
+    Returns:
+        (1, height, width), or (classes, height, width) of probabilities; within 0 to 1, NaN kept.
+    """
+    if kind == "probabilities":
+        return probabilities
+    highest: NDArray[np.float32] = probabilities.max(axis=0, keepdims=True)
+    if kind == "confidence" or (kind == "margin" and len(probabilities) == 1):
+        return highest
+    if kind == "margin":
+        second: NDArray[np.float32] = np.partition(probabilities, -2, axis=0)[-2:-1]
+        return highest - second
+    terms = probabilities * np.log(np.maximum(probabilities, np.float32(1e-30)))
+    sums: NDArray[np.float32] = -terms.sum(axis=0, keepdims=True)
+    return sums / np.float32(max(np.log(len(probabilities)), 1e-30))  # 0 for a single class, which is always sure
+
+
+def _as_bytes(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Scores within 0 to 1 in steps of `SCALE`, 255 for NaN."""
+    steps = np.clip(np.round(scores / np.float32(SCALE)), 0, round(1 / SCALE))
+    return np.where(np.isnan(steps), UNLABELLED, steps).astype(np.uint8)
