@@ -64,6 +64,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
+    "polygons": (
+        "geopointseg.maps.polygons:polygons",
+        "turn a map into polygons with class names and areas",
+        "open {0} in QGIS",
+    ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }

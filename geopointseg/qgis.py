@@ -9,9 +9,9 @@ import pandas as pd
 from geopointseg.classes import Classes
 from geopointseg.colors import endless_palette
 
-__all__ = ["Layer", "attribute_table", "layer_styles", "map_style", "regions_style"]
+__all__ = ["Layer", "attribute_table", "layer_styles", "map_style", "polygons_style", "regions_style"]
 
-Layer = Literal["points", "scribbles", "areas", "held_out"]
+Layer = Literal["points", "scribbles", "areas", "held_out", "polygons"]
 Look = dict[str, str]
 """Properties of a symbol layer as QGIS names them in a .qml; lengths in millimetres."""
 CLEAR = "255,255,255,0"
@@ -46,6 +46,11 @@ def _paletted(entries: Iterable[tuple[int, str, str]]) -> str:
     for value, color, label in entries:
         ET.SubElement(palette, "paletteEntry", value=str(value), color=color, label=label, alpha="255")
     return _document(root, "qgis")
+
+
+def polygons_style(classes: Classes) -> str:
+    """A .qml for polygons of a map, by `class_name`."""
+    return _class_style(classes, "polygons")
 
 
 def layer_styles(classes: Classes, layers: Sequence[Layer] = ("points",)) -> pd.DataFrame:
@@ -126,6 +131,17 @@ def _fill(red: int, green: int, blue: int) -> tuple[Look, Look]:
     return look, {"fillColor": CLEAR}
 
 
+def _parcel(red: int, green: int, blue: int) -> tuple[Look, Look]:
+    """An area with a thin outline; all are used."""
+    look = {
+        "color": f"{red},{green},{blue},255",
+        "style": "solid",
+        "outline_color": "35,35,35,255",
+        "outline_width": "0.1",
+    }
+    return look, {}
+
+
 # Where a look has what a data-defined property stands for.
 USUAL = {
     "fillColor": "color",
@@ -137,11 +153,13 @@ SYMBOLS = {
     "points": ("marker", "SimpleMarker", _marker),
     "scribbles": ("line", "SimpleLine", _line),
     "areas": ("fill", "SimpleFill", _fill),
+    "polygons": ("fill", "SimpleFill", _parcel),
 }
 NO_CLASS: dict[str, Look] = {
     "points": {"name": "cross", "size": "2", "color": CLEAR, "outline_color": f"{GREY},255", "outline_width": "0.5"},
     "scribbles": {"line_color": f"{GREY},255", "line_style": "dot", "line_width": "0.5"},
     "areas": {"color": CLEAR, "style": "no", "outline_color": f"{GREY},255", "outline_width": "0.4"},
+    "polygons": {"color": CLEAR, "style": "no", "outline_color": f"{GREY},255", "outline_width": "0.1"},
 }
 
 

@@ -18,7 +18,7 @@ from geopointseg.labels.points import EPOCH, written_at
 from geopointseg.labels.propagate import Painted
 from geopointseg.qgis import layer_styles, regions_style
 
-__all__ = ["find_outlines", "write_outlines"]
+__all__ = ["find_outlines", "write_outlines", "write_styled"]
 
 
 def find_outlines(
@@ -71,13 +71,25 @@ def write_outlines(
         The GeoPackage, and beside it a QGIS style for the raster of their numbers, which has the same name.
     """
     frame = gpd.GeoDataFrame(pd.concat(parts, ignore_index=True), crs=parts[0].crs)
-    styles = layer_styles(classes, ("areas",))
-    styles["f_table_name"] = "regions"
-    options = {"driver": "GPKG", "geometry_type": "MultiPolygon", "promote_to_multi": True, "VERSION": "1.2"}
-    with replacing(path, overwrite=overwrite) as partial, written_at(EPOCH):
-        pyogrio.write_dataframe(frame, partial, layer="regions", **options)
-        pyogrio.write_dataframe(styles, partial, layer="layer_styles")
+    with replacing(path, overwrite=overwrite) as partial:
+        write_styled(frame, partial, layer_styles(classes, ("areas",)), layer="regions", kind="MultiPolygon")
     style = sidecar(path, ".qml")  # QGIS takes the GeoPackage's own style for the polygons
     with replacing(style, overwrite=overwrite) as partial:
         partial.write_text(regions_style(frame["region"], frame["class_name"]), encoding="utf-8")
     return path, style
+
+
+def write_styled(frame: gpd.GeoDataFrame, path: Path, style: pd.DataFrame, *, layer: str, kind: str) -> None:
+    """Write polygons as the one layer of a new GeoPackage, with the style that QGIS opens it in.
+
+    Args:
+        frame: The polygons.
+        path: The GeoPackage.
+        style: A row of `layer_styles`, whatever layer it names.
+        layer: What the layer is called.
+        kind: Polygon, or MultiPolygon for those of several parts.
+    """
+    options = {"driver": "GPKG", "geometry_type": kind, "promote_to_multi": kind == "MultiPolygon", "VERSION": "1.2"}
+    with written_at(EPOCH):
+        pyogrio.write_dataframe(frame, path, layer=layer, **options)
+        pyogrio.write_dataframe(style.assign(f_table_name=layer), path, layer="layer_styles")

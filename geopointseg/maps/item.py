@@ -5,7 +5,6 @@ from typing import Any
 
 import shapely
 from pyproj import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping, shape
 
@@ -87,10 +86,9 @@ def _projection(grid: Grid) -> dict[str, Any]:
 
 def _footprint(grid: Grid) -> dict[str, Any]:
     """Outline and box in degrees; no outline where the CRS has no place on Earth."""
+    if CRS.from_wkt(grid.crs.to_wkt()).geodetic_crs is None:
+        return {"geometry": None}
     west, south, east, north = grid.bounds
     outline = shapely.segmentize(box(*grid.bounds), max(east - west, north - south) / EDGES)
-    try:
-        geometry = transform_geom(grid.crs, "EPSG:4326", mapping(outline))
-    except RasterioError:
-        return {"geometry": None}
+    geometry = transform_geom(grid.crs, "EPSG:4326", mapping(outline))
     return {"geometry": geometry, "bbox": list(shape(geometry).bounds)}
