@@ -18,6 +18,7 @@ from geopointseg.grid import Window
 from geopointseg.labels.points import load_points
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.learning.sites import Sites, sites
+from geopointseg.maps.pool import vote
 from geopointseg.raster import open_raster, raster_classes, read, read_labels
 
 __all__ = ["cut", "object_forest", "pixel_forest", "vote"]
@@ -84,16 +85,6 @@ def cut(image: Path) -> Labels:
     pixels = read(open_raster(image), _all(image))
     low, high = np.percentile(pixels, (2, 98), axis=(1, 2))[:, :, None, None].astype(np.float32)
     return superpixels(np.clip((pixels - low) / (high - low), 0, 1), method="slic", size=SIZE, threads=2)
-
-
-def vote(labels: NDArray[np.uint8], regions: Labels) -> NDArray[np.uint8]:
-    """Give every region (1…n) the class that most of its pixels have; 255 does not count, ties go to the lowest id."""
-    known = labels != UNLABELLED
-    size = int(labels[known].max(initial=0)) + 1
-    votes = np.bincount(regions[known] * size + labels[known], minlength=size * (int(regions.max()) + 1))
-    votes = votes.reshape(-1, size)
-    winner = np.where(votes.any(axis=1), votes.argmax(axis=1), UNLABELLED).astype(np.uint8)
-    return winner[regions]
 
 
 def _sites(images: Sequence[Path], points: Path) -> Sites:

@@ -1,5 +1,6 @@
 """Polygons: a map as parcels for a GIS, that share their borders and leave neither gap nor overlap."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import geopandas as gpd
@@ -8,16 +9,17 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
-from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing_files, require_new, sidecar
 from geopointseg.grid import WGS84, Grid
 from geopointseg.labels.outline import write_styled
 from geopointseg.maps.patches import WINDOW, find_patches
 from geopointseg.maps.sieve import sieve
+from geopointseg.maps.spool import spooled
 from geopointseg.maps.trace import trace
 from geopointseg.qgis import layer_styles, polygons_style
-from geopointseg.raster import creating, open_raster, raster_classes
+from geopointseg.raster import open_raster, raster_classes
 
 __all__ = ["find_polygons", "polygons"]
 
@@ -58,13 +60,10 @@ def polygons(
     for file in files:
         require_new(file, overwrite=overwrite)
     classes, grid = raster_classes(map), open_raster(map).grid
-    with replacing_files(files, overwrite=overwrite) as folder:
+    with replacing_files(files, overwrite=overwrite) as folder, ExitStack() as stack:
         source = map
         if min_area is not None:
-            source = folder / "sieved.tif"
-            with creating(source, grid, nodata=UNLABELLED) as target:
-                for window, ids in sieve(map, grid, min_area):
-                    target.write(ids, 1, window=window.to_rasterio())
+            source = stack.enter_context(spooled(sieve(map, grid, min_area), grid, near=folder / out.name))
         frame = find_polygons(source, grid, classes, simplify=simplify)
         made = folder / out.name
         if len(files) == 1:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,8 +19,11 @@ from geopointseg.learning.bundle import load
 from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
+from geopointseg.maps.pool import pool as pooled
 from geopointseg.maps.provenance import provenance
 from geopointseg.maps.scores import Add, Score, score_path, writing_scores
+from geopointseg.maps.sieve import sieve
+from geopointseg.maps.spool import spooled
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import require_new_map, write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
@@ -43,6 +47,9 @@ def predict(
     confidence: bool = False,
     probabilities: bool = False,
     margin: bool = False,
+    pool: Literal["vote"] | None = None,
+    pool_size: int = 100,
+    mmu: float | None = None,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
     """Classify rasters with a trained model.
@@ -60,6 +67,10 @@ def predict(
         confidence: Write MAP_confidence.tif, too: how probable the class is.
         probabilities: Write MAP_probabilities.tif, too: how probable every class is, a band for each.
         margin: Write MAP_margin.tif, too: how much more probable the class is than the second.
+        pool: vote gives every superpixel of the raster the class that most of its pixels have.
+        pool_size: Mean area of those superpixels, in pixels.
+        mmu: Minimum mapping unit in m²: smaller patches go to the neighbour with the longest common border. It comes
+            last; the scores stay those of the network.
         overwrite: Replace existing maps.
 
     Returns:
@@ -73,6 +84,11 @@ def predict(
             "expected a window that is a multiple of 32, an overlap below half of it and at least 1 window in a batch, "
             f"got {window}, {overlap} and {batch_size}"
         )
+    if (mmu is not None and not mmu > 0) or pool_size < 2:
+        raise GeoPointSegError(
+            f"expected a minimum mapping unit above 0 m² and superpixels of at least 2 pixels, got {mmu} and {pool_size}: "
+            "change --mmu or --pool-size"
+        )
     task = load(model)
     card = task.hparams["card"]
     given = card["nodata"] if nodata is None else nodata
@@ -84,7 +100,8 @@ def predict(
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     for raster, target in zip(opened, targets, strict=True):
-        tags = provenance(task, model, raster, {"window": window, "overlap": overlap})
+        after = {"pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
+        tags = provenance(task, model, raster, {"window": window, "overlap": overlap} | after)
         with ExitStack() as stack:
             places = [score_path(target, kind) for kind in scores]
             adding = [
@@ -94,6 +111,12 @@ def predict(
                 for place, kind in zip(places, scores, strict=True)
             ]
             windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size, adding=adding)
+            if pool:
+                laid = stack.enter_context(spooled(windows, raster.grid, near=target))
+                windows = pooled(laid, raster, size=pool_size)
+            if mmu is not None:
+                laid = stack.enter_context(spooled(windows, raster.grid, near=target))
+                windows = sieve(laid, raster.grid, mmu)
             check = partial(require_sound, grid=raster.grid)
             files += write_map(target, raster.grid, classes, windows, tags=tags, check=check, overwrite=overwrite)
         files += places

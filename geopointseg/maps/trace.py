@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import shapes
 from shapely import GeometryType
-from shapely.geometry import shape
+from shapely.geometry import Polygon
 
 from geopointseg.grid import Grid, Window
 from geopointseg.maps.patches import Patches
@@ -83,7 +83,10 @@ def _drawn(labels: NDArray[np.int64], window: Window, nodes: NDArray[np.bool_]) 
     """The polygons of a window, x as columns and y as rows of the grid, and the patches they are of."""
     present, place = np.unique(labels, return_inverse=True)
     local = place.reshape(labels.shape).astype(np.int32)  # rasterio takes no int64
-    drawn = [(shape(each), int(value)) for each, value in shapes(local, labels >= 0, connectivity=4)]
+    drawn = [
+        (Polygon(each["coordinates"][0], each["coordinates"][1:]), int(value))
+        for each, value in shapes(local, labels >= 0, connectivity=4)
+    ]
     geometries = np.array([each for each, _ in drawn], dtype=object)
     owner = present[[value for _, value in drawn]] if drawn else np.zeros(0, np.int64)
     stepped = shapely.segmentize(geometries, 1.0)  # a vertex at every pixel's corner

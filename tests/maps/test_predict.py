@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from skimage.measure import label
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.bundle import load, save
@@ -208,7 +209,9 @@ def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_pa
         assert made.tags()["MODEL"] == "model.ckpt"
         assert made.tags()["SOFTWARE"].startswith("geopointseg ")
         assert made.tags()["RASTER"] == "scene.tif"
-        assert json.loads(made.tags()["OPTIONS"]) == {"overlap": 16, "window": 64}
+        assert json.loads(made.tags()["OPTIONS"]) == {
+            "overlap": 16, "window": 64, "pool": None, "pool_size": None, "mmu": None
+        }  # fmt: skip
         ids = made.read(1)
         # nodata 0 is not declared in the file: the model remembers it
         np.testing.assert_array_equal(ids == 255, (source.read() == 0).all(axis=0))
@@ -254,6 +257,39 @@ def test_scores_come_from_the_probabilities_of_the_map(checkpoint, scene, tmp_pa
     with pytest.raises(GeoPointSegError, match=r"existing .*map_margin\.tif: add --overwrite"):
         predict(checkpoint, [str(scene)], out=out, margin=True, **options)
     assert not out.exists()
+
+
+def test_no_patch_is_smaller_than_the_mapping_unit(checkpoint, scene, tmp_path, pixels):
+    options = {"window": 64, "overlap": 16}
+    raw = predict(checkpoint, [str(scene)], out=tmp_path / "raw.tif", **options)[0]
+    sieved = predict(checkpoint, [str(scene)], out=tmp_path / "sieved.tif", mmu=900, **options)[0]
+    assert least_patch(pixels(raw)) < 9
+    assert least_patch(pixels(sieved)) >= 9
+    np.testing.assert_array_equal(pixels(raw) == 255, pixels(sieved) == 255)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    with rasterio.open(sieved) as made:
+        assert json.loads(made.tags()["OPTIONS"])["mmu"] == 900
+
+
+def least_patch(ids):
+    return np.bincount(label(ids, background=255, connectivity=1).ravel())[1:].min()
+
+
+def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, tmp_path, pixels):
+    halves = np.random.default_rng(0).integers(1, 6, size=(2, 60, 80), dtype=np.uint8)
+    halves[:, :, 40:] += 180
+    path = raster_file(halves, nodata=0)
+    options = {"window": 64, "overlap": 16, "pool": "vote", "pool_size": 2000, "allow": ["values"]}
+    ids = pixels(predict(checkpoint, [str(path)], out=tmp_path / "map.tif", **options)[0])
+    assert len(np.unique(ids[:, :40])) == len(np.unique(ids[:, 40:])) == 1
+
+
+@pytest.mark.parametrize("options", [{"mmu": 0}, {"mmu": -5}, {"pool": "vote", "pool_size": 1}], ids=str)
+def test_units_that_cannot_be_are_refused(checkpoint, scene, tmp_path, options):
+    with pytest.raises(
+        GeoPointSegError, match=r"expected a minimum mapping unit above 0 m².*change --mmu or --pool-size"
+    ):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", **options)
 
 
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
