@@ -13,7 +13,7 @@ FLOORS = (
     ("geopointseg.errors",),
     ("geopointseg.colors",),
     ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
-    ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac"),
+    ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
     ("geopointseg.labels", "geopointseg.scene"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),

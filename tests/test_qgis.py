@@ -20,6 +20,8 @@ from geopointseg.labels.outline import write_outlines
 from geopointseg.labels.points import Points, write_points
 from geopointseg.legend.files import read_legend
 from geopointseg.legend.styles import own_style
+from geopointseg.maps.polygons import polygons
+from geopointseg.maps.scores import write_scores
 from geopointseg.maps.write import write_map
 from geopointseg.qgis import layer_styles
 from geopointseg.raster import creating
@@ -292,3 +294,55 @@ def test_outlines_and_numbers_of_regions_each_open_in_their_own_style(tmp_path):
     command = [PYTHON, tmp_path / "look.py", polygons, style.with_suffix(".tif")]
     run = subprocess.run(command, capture_output=True, text=True, env=HEADLESS, timeout=300)
     assert run.stdout.split() == ["categorizedSymbol", "paletted", "1", "70000"], run.stderr
+
+
+PARCELS = """
+import json, sys
+from qgis.core import (QgsApplication, QgsMapRendererParallelJob, QgsMapSettings, QgsRasterLayer, QgsVectorLayer)
+from qgis.PyQt.QtCore import QSize
+
+app = QgsApplication([], False)
+app.initQgis()
+told = {}
+for file in sys.argv[2:]:
+    raster = file.endswith(".tif")
+    layer = QgsRasterLayer(file, "map") if raster else QgsVectorLayer(file, "polygons", "ogr")
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(layer.crs())
+    settings.setExtent(layer.extent())
+    settings.setOutputSize(QSize(300, 240))
+    settings.setFlag(QgsMapSettings.Antialiasing, False)
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    job.renderedImage().save(file + ".png")
+    if raster:
+        told[file] = [layer.renderer().type(), layer.dataProvider().bandStatistics(1).maximumValue]
+    else:
+        told[file] = [layer.renderer().type(), [c.label() for c in layer.renderer().categories()], layer.featureCount()]
+with open(sys.argv[1], "w") as out:
+    json.dump(told, out)
+"""
+
+
+def test_polygons_look_like_the_map_and_scores_run_to_one(tmp_path):
+    ids = np.repeat(np.array([0, 1, 2, 3, 4, 255], np.uint8), 100)[None].repeat(480, axis=0)
+    grid = Grid(CRS.from_epsg(32633), Affine(10, 0, 400_000, 0, -10, 5_800_000), *ids.shape)
+    path, *_ = write_map(tmp_path / "map.tif", grid, CLASSES, [(Window(0, 0, *ids.shape), ids)])
+    shares = np.where(ids == 255, np.nan, np.eye(5)[:, np.minimum(ids, 4)]).astype(np.float32)
+    scores = write_scores(
+        tmp_path / "map_confidence.tif", grid, CLASSES, [(Window(0, 0, *ids.shape), shares)], kind="confidence"
+    )
+    layers = [polygons(path, out=tmp_path / f"parcels.{ending}")[0] for ending in ("gpkg", "fgb")]
+    (tmp_path / "look.py").write_text(PARCELS)
+    command = [PYTHON, tmp_path / "look.py", tmp_path / "told.json", scores, *layers]
+    run = subprocess.run(command, capture_output=True, text=True, env=HEADLESS, timeout=300)
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert told[str(scores)] == ["singlebandgray", 1.0], run.stderr
+    for layer in layers:
+        assert told[str(layer)] == ["categorizedSymbol", [*CLASSES.names, "no class"], 5]
+        picture = matplotlib.image.imread(f"{layer}.png")[..., :3]
+        middles = picture[120, 30::60]  # the polygons reach over five of the map's six stripes
+        expected = [to_rgb(color) for color in CLASSES.colors]
+        np.testing.assert_allclose(middles, expected, atol=0.02)

@@ -41,7 +41,7 @@ def describe_map(name: str, grid: Grid, classes: Classes, tags: Mapping[str, str
         "properties": {
             "title": title,
             **TIMELESS,
-            "gsd": max(grid.ground_size),
+            **({"gsd": max(grid.ground_size)} if grid.crs.is_geographic or grid.crs.is_projected else {}),
             "processing:software": {"geopointseg": __version__},
             **_projection(grid),
             "geopointseg:provenance": dict(tags),
