@@ -10,6 +10,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
+from tqdm import tqdm
 
 from geopointseg.maps.look import Look, layout_faults, rgb
 from geopointseg.maps.modes import wrong_modes
@@ -80,7 +81,8 @@ def holds_classes_only(look: Look) -> Iterator[str]:
     """Every pixel is the id of a class, or 255."""
     count = len(look.classes or ())
     strange = np.zeros(256, np.int64)
-    for window in _windows(look.source):
+    windows = list(_windows(look.source))
+    for window in tqdm(windows, f"verifying {look.path.name}", unit="window", disable=None, leave=False):
         strange += np.bincount(look.source.read(1, window=window).ravel(), minlength=256)[:256]
     strange[[*range(count), 255]] = 0
     if strange.any():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
+from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.grid import WGS84, Grid, Window
@@ -60,7 +61,7 @@ def find_patches(path: Path, grid: Grid, *, window: int = WINDOW) -> Patches:
     above = _Line(np.full(grid.width, -1, np.int64), np.full(grid.width, UNLABELLED, np.uint8))
     left, total = above, 0
     first, found, touching, seams = [], [], [], []
-    for here in windows:
+    for here in tqdm(windows, "patches", unit="window", disable=None, leave=False):
         parts, ids = _parts(path, here)
         own = np.where(parts > 0, parts + (total - 1), -1)
         first.append(total)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
@@ -43,7 +44,8 @@ def pool(
     height, width = raster.grid.shape
     middle = Window(max(0, (height - WINDOW) // 2), max(0, (width - WINDOW) // 2), WINDOW, WINDOW)
     scale = fitted_scale(scaled(read(raster, middle.within(height, width)), measured), size)
-    for here in raster.grid.tiles(window):
+    windows = list(raster.grid.tiles(window))
+    for here in tqdm(windows, f"pooling of {raster.path.name}", unit="window", disable=None, leave=False):
         seen = here.grown(HALO).within(height, width)
         regions = superpixels(scaled(read(raster, seen), measured), size=size, scale=scale)
         ids = read_labels(path, seen)

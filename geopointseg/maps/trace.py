@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.features import shapes
 from shapely import GeometryType
 from shapely.geometry import Polygon
+from tqdm import tqdm
 
 from geopointseg.grid import Grid, Window
 from geopointseg.maps.patches import Patches
@@ -36,7 +37,8 @@ def trace(patches: Patches, grid: Grid) -> Geometries:
     parts: list[Geometries] = []
     owners: list[NDArray[np.int64]] = []
     meetings = [np.zeros(0, np.int64)]
-    for number, window in enumerate(patches.windows):
+    windows = tqdm(patches.windows, "polygons", unit="window", disable=None, leave=False)
+    for number, window in enumerate(windows):
         nodes, meeting = _nodes(read_labels(patches.path, window.grown(1)))
         drawn, owner = _drawn(patches.labels(number), window, nodes)
         parts.append(drawn)
