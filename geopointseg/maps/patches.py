@@ -42,10 +42,15 @@ class Patches:
     borders: csr_array
     """(patches, patches) length of the border that two share, in metres; symmetric."""
 
+    def parts(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(height, width) the connected parts 1…n of a window, 0 where there is no data; and the patch of each of the n."""
+        parts, _ = _parts(self.path, self.windows[number])
+        return parts, self.patch[self.first[number] :][: parts.max(initial=0)]
+
     def labels(self, number: int) -> NDArray[np.int64]:
         """(height, width) the patch of every pixel of a window, -1 where there is no data."""
-        parts, _ = _parts(self.path, self.windows[number])
-        return np.append(self.patch[self.first[number] :][: parts.max(initial=0)], -1)[parts - 1]
+        parts, patch = self.parts(number)
+        return np.append(patch, -1)[parts - 1]
 
 
 def find_patches(path: Path, grid: Grid, *, window: int = WINDOW) -> Patches:

@@ -5,6 +5,7 @@ border runs straight; and none where merely a window ends.
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import shapes
 from shapely import GeometryType
-from shapely.geometry import Polygon
 from tqdm import tqdm
 
 from geopointseg.grid import Grid, Window
@@ -40,9 +40,10 @@ def trace(patches: Patches, grid: Grid) -> Geometries:
     windows = tqdm(patches.windows, "polygons", unit="window", disable=None, leave=False)
     for number, window in enumerate(windows):
         nodes, meeting = _nodes(read_labels(patches.path, window.grown(1)))
-        drawn, owner = _drawn(patches.labels(number), window, nodes)
+        here, patch = patches.parts(number)
+        drawn, part = _drawn(here, window, nodes)
         parts.append(drawn)
-        owners.append(owner)
+        owners.append(patch[part - 1])
         rows, cols = np.nonzero(meeting)
         meetings.append((rows + window.row) * (grid.width + 1) + cols + window.col)
     every, owner = np.concatenate(parts), np.concatenate(owners)
@@ -81,20 +82,22 @@ def _nodes(ids: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     return north.astype(np.uint8) + south + west + east >= 3, meeting
 
 
-def _drawn(labels: NDArray[np.int64], window: Window, nodes: NDArray[np.bool_]) -> tuple[Geometries, NDArray[np.int64]]:
-    """The polygons of a window, x as columns and y as rows of the grid, and the patches they are of."""
-    present, place = np.unique(labels, return_inverse=True)
-    local = place.reshape(labels.shape).astype(np.int32)  # rasterio takes no int64
-    drawn = [
-        (Polygon(each["coordinates"][0], each["coordinates"][1:]), int(value))
-        for each, value in shapes(local, labels >= 0, connectivity=4)
-    ]
-    geometries = np.array([each for each, _ in drawn], dtype=object)
-    owner = present[[value for _, value in drawn]] if drawn else np.zeros(0, np.int64)
-    stepped = shapely.segmentize(geometries, 1.0)  # a vertex at every pixel's corner
+def _drawn(parts: NDArray[np.int64], window: Window, nodes: NDArray[np.bool_]) -> tuple[Geometries, NDArray[np.int64]]:
+    """The polygons of the parts 1…n of a window, x as columns and y as rows of the grid, and their numbers."""
+    rings: list[list[tuple[float, float]]] = []
+    number, count = [], []
+    for each, value in shapes(parts.astype(np.int32), parts > 0, connectivity=4):  # rasterio takes no int64
+        rings += each["coordinates"]
+        number.append(int(value))
+        count.append(len(each["coordinates"]))
+    if not number:
+        return np.zeros(0, object), np.zeros(0, np.int64)
+    points = np.array(list(chain.from_iterable(rings)))
+    ends = (np.cumsum([0, *map(len, rings)]), np.cumsum([0, *count]))
+    stepped = shapely.segmentize(shapely.from_ragged_array(GeometryType.POLYGON, points, ends), 1.0)  # at every corner
     thin = _thinned(stepped, lambda rows, cols: nodes[rows, cols])
     moved: Geometries = shapely.transform(thin, lambda xy: np.add(xy, (window.col, window.row)))
-    return moved, owner
+    return moved, np.array(number)
 
 
 def _thinned(polygons: Geometries, stays: Wanted) -> Geometries:
