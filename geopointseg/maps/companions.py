@@ -122,6 +122,8 @@ def has_scores_like_it(look: Look) -> Iterator[str]:
         if not path.exists():
             continue
         with rasterio.open(path) as scores:
+            if scores.tags().get("KIND") != kind:
+                continue  # the map of another raster that is called so
             bands = len(look.classes or ()) if kind == "probabilities" else 1
             if (scores.count, set(scores.dtypes), set(scores.nodatavals)) != (bands, {"uint8"}, {255}):
                 yield f"expected {bands} uint8 bands with nodata 255 in {path.name}, got {scores.count} {scores.dtypes[0]}"

@@ -20,8 +20,8 @@ from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.pool import pool as pooled
-from geopointseg.maps.provenance import provenance
-from geopointseg.maps.scores import Add, Score, score_path, writing_scores
+from geopointseg.maps.provenance import model_tags, raster_tags
+from geopointseg.maps.scores import Add, Score, drop_scores, score_path, writing_scores
 from geopointseg.maps.sieve import sieve
 from geopointseg.maps.spool import spooled
 from geopointseg.maps.verify import require_sound
@@ -99,9 +99,10 @@ def predict(
     targets = _targets(out, opened, scores, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
+    options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
+    made_with = model_tags(task, model, options)
     for raster, target in zip(opened, targets, strict=True):
-        after = {"pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
-        tags = provenance(task, model, raster, {"window": window, "overlap": overlap} | after)
+        tags = made_with | raster_tags(raster)
         with ExitStack() as stack:
             places = [score_path(target, kind) for kind in scores]
             adding = [
@@ -119,6 +120,8 @@ def predict(
                 windows = sieve(laid, raster.grid, mmu)
             check = partial(require_sound, grid=raster.grid)
             files += write_map(target, raster.grid, classes, windows, tags=tags, check=check, overwrite=overwrite)
+        drop_scores(target, kept=scores)
+        require_sound(target, only=["scores"])  # they took their places after the map
         files += places
     return tuple(files)
 
@@ -144,6 +147,11 @@ def _targets(out: Path, rasters: Sequence[Raster], scores: Sequence[Score], over
         require_new_map(target, overwrite=overwrite)
         for kind in scores:
             require_new(score_path(target, kind), overwrite=overwrite)
+            if score_path(target, kind) in targets:
+                raise GeoPointSegError(
+                    f"expected rasters of different names, got {target.stem} and {target.stem}_{kind}, which is the name "
+                    "of the scores of the first: rename one of them"
+                )
     return targets
 
 

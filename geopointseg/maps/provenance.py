@@ -12,34 +12,33 @@ from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import Raster
 
-__all__ = ["SOFTWARE", "provenance"]
+__all__ = ["SOFTWARE", "model_tags", "raster_tags"]
 
 SOFTWARE = f"geopointseg {__version__}"
 
 
-def provenance(
-    task: PointSegmentationTask, model: str | Path, raster: Raster, options: Mapping[str, Any]
-) -> dict[str, str]:
-    """Tags that say what a map was made with and from.
+def model_tags(task: PointSegmentationTask, model: str | Path, options: Mapping[str, Any]) -> dict[str, str]:
+    """Tags that say what maps were made with.
 
     Args:
         task: The model, loaded.
         model: As the user named it; of a path only the last part is kept.
-        raster: What it is a map of.
-        options: Whatever else changes the map.
+        options: Whatever else changes a map.
 
     Returns:
-        SOFTWARE; MODEL, its name; MODEL_SHA256 of its weights, which model.json has as file:checksum; RASTER, the file's
-        name; RASTER_SHA256 of its metadata; and OPTIONS, as JSON.
+        SOFTWARE; MODEL, its name; MODEL_SHA256 of its weights, which model.json has as file:checksum; and OPTIONS, as JSON.
     """
     return {
         "SOFTWARE": SOFTWARE,
         "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
         "MODEL_SHA256": hashlib.sha256(serialized(task)).hexdigest(),
-        "RASTER": raster.path.name,
-        "RASTER_SHA256": _metadata_hash(raster),
         "OPTIONS": json.dumps(dict(options), sort_keys=True),
     }
+
+
+def raster_tags(raster: Raster) -> dict[str, str]:
+    """Tags that say what a map is a map of: RASTER, the file's name, and RASTER_SHA256 of its metadata."""
+    return {"RASTER": raster.path.name, "RASTER_SHA256": _metadata_hash(raster)}
 
 
 def _metadata_hash(raster: Raster) -> str:

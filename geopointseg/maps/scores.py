@@ -1,19 +1,21 @@
 """Scores: how sure the network was, as rasters beside the map that need a byte per pixel."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import RasterioError
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.files import replacing_files
 from geopointseg.grid import Grid, Window
 from geopointseg.maps.cog import creating_cog
 
-__all__ = ["SCALE", "Add", "Score", "score_path", "write_scores", "writing_scores"]
+__all__ = ["SCALE", "Add", "Score", "drop_scores", "score_path", "write_scores", "writing_scores"]
 
 Score = Literal["confidence", "probabilities", "margin", "entropy"]
 Add = Callable[[Window, NDArray[np.float32]], None]
@@ -72,6 +74,36 @@ def writing_scores(
             target.write(_as_bytes(score(probabilities, kind)), window=window.to_rasterio())
 
         yield add
+    _notes_beside(path).unlink(missing_ok=True)  # statistics that GDAL noted of an earlier file
+
+
+def drop_scores(path: Path, *, kept: Sequence[Score] = ()) -> None:
+    """Remove the scores of an earlier map, but for kinds that were written anew.
+
+    Args:
+        path: The map.
+        kept: Kinds that stay.
+    """
+    for kind in set(get_args(Score)) - set(kept):
+        file = score_path(path, kind)
+        if file.exists() and _kind(file) == kind:  # else somebody's raster that happens to be called so
+            file.unlink()
+            _notes_beside(file).unlink(missing_ok=True)
+
+
+def _notes_beside(path: Path) -> Path:
+    """Where GDAL notes what it finds out about a raster."""
+    return path.with_name(path.name + ".aux.xml")
+
+
+def _kind(path: Path) -> str | None:
+    """The kind of scores that a raster of ours says it holds."""
+    try:
+        with rasterio.open(path) as source:
+            kind: str | None = source.tags().get("KIND")
+    except RasterioError:
+        return None
+    return kind
 
 
 def write_scores(

@@ -1,6 +1,6 @@
 """Verifying a map: does it keep every clause of its contract?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,13 @@ def verify(map: Path, *, raster: Path | None = None, out: Path | None = None, ov
     return replace(verdict, files=(write_json(out, verdict.figures(), overwrite=overwrite),))
 
 
-def judge_map(path: Path, *, grid: Grid | None = None) -> Verdict:
+def judge_map(path: Path, *, grid: Grid | None = None, only: Collection[str] = tuple(CLAUSES)) -> Verdict:
     """Look at every clause of the contract.
 
     Args:
         path: The map.
         grid: The grid it should lie on exactly; None where any will do.
+        only: The clauses to look at.
 
     Raises:
         GeoPointSegError: the map cannot be read.
@@ -122,22 +123,23 @@ def judge_map(path: Path, *, grid: Grid | None = None) -> Verdict:
                 {
                     name: None if look.classes is None and name in NEED_CLASSES else tuple(clause(look))
                     for name, clause in CLAUSES.items()
+                    if name in only
                 },
             )
     except RasterioError as error:
         raise GeoPointSegError(f"expected a map that GDAL reads, got {path} ({error}): predict it again") from error
 
 
-def require_sound(path: Path, *, grid: Grid | None = None) -> None:
+def require_sound(path: Path, *, grid: Grid | None = None, only: Collection[str] = tuple(CLAUSES)) -> None:
     """Refuse a map that does not keep its contract.
 
     Raises:
         GeoPointSegError: it does not; the message says which clause fails first.
     """
-    verdict = judge_map(path, grid=grid)
+    verdict = judge_map(path, grid=grid, only=only)
     for name, faults in verdict.faults.items():
         if faults:
             raise GeoPointSegError(
                 f"expected a map that keeps its contract, got one whose {name} fails ({faults[0]}): is the disk sound? "
-                "If so this is a fault of geopointseg: please report it; nothing was written"
+                "If so this is a fault of geopointseg: please report it"
             )

@@ -14,6 +14,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.bundle import load, save
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
+from geopointseg.maps.verify import judge_map
 from geopointseg.raster import open_raster
 
 SIZES = [(1, 1), (1, 90), (90, 1), (5, 7), (31, 33), (64, 64), (65, 64), (100, 170), (128, 96)]
@@ -257,6 +258,22 @@ def test_scores_come_from_the_probabilities_of_the_map(checkpoint, scene, tmp_pa
     with pytest.raises(GeoPointSegError, match=r"existing .*map_margin\.tif: add --overwrite"):
         predict(checkpoint, [str(scene)], out=out, margin=True, **options)
     assert not out.exists()
+
+
+def test_no_scores_of_an_earlier_map_are_left(checkpoint, scene, tmp_path):
+    out, options = tmp_path / "map.tif", {"window": 64, "overlap": 16}
+    predict(checkpoint, [str(scene)], out=out, confidence=True, margin=True, **options)
+    predict(checkpoint, [str(scene)], out=out, margin=True, overwrite=True, **options)
+    assert {path.name for path in tmp_path.glob("*.tif")} == {"map.tif", "map_margin.tif"}
+
+
+def test_a_raster_called_like_scores_is_no_scores(checkpoint, scene, raster_file, tmp_path):
+    other = raster_file(np.full((2, 40, 40), 99, np.uint8), "scene_margin.tif")
+    with pytest.raises(GeoPointSegError, match="got scene and scene_margin, which is the name of the scores"):
+        predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", margin=True)
+    predict(checkpoint, [str(other), str(scene)], out=tmp_path / "maps", window=64, overlap=16)
+    assert {path.name for path in (tmp_path / "maps").glob("*.tif")} == {"scene.tif", "scene_margin.tif"}
+    assert not judge_map(tmp_path / "maps" / "scene.tif").failed
 
 
 def test_no_patch_is_smaller_than_the_mapping_unit(checkpoint, scene, tmp_path, pixels):

@@ -12,7 +12,7 @@ from rio_cogeo import cog_validate
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.maps.scores import score, score_path, write_scores, writing_scores
+from geopointseg.maps.scores import drop_scores, score, score_path, write_scores, writing_scores
 
 NAN = float("nan")
 SHARES = np.array(
@@ -88,3 +88,23 @@ def test_a_failure_leaves_nothing_and_an_existing_file_stays(tmp_path, grid):
     with pytest.raises(GeoPointSegError, match=r"existing .*map_margin\.tif: add --overwrite"):
         write_scores(path, grid(1, 4), CLASSES, [], kind="margin")
     assert path.read_text() == "old"
+
+
+def test_scores_of_an_earlier_map_go_and_what_is_called_so_stays(tmp_path, grid):
+    shares = [(Window(0, 0, 1, 4), SHARES)]
+    for kind in BY_HAND:
+        write_scores(score_path(tmp_path / "map.tif", kind), grid(1, 4), CLASSES, shares, kind=kind)
+    (tmp_path / "map_confidence.tif.aux.xml").touch()
+    write_scores(tmp_path / "other_margin.tif", grid(1, 4), CLASSES, shares, kind="margin")
+    (tmp_path / "map_entropy.tif").write_text("mine")
+    drop_scores(tmp_path / "map.tif", kept=["probabilities"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "map_entropy.tif", "map_probabilities.tif", "other_margin.tif",
+    ]  # fmt: skip
+
+
+def test_statistics_of_an_earlier_file_go(tmp_path, grid):
+    path = tmp_path / "map_margin.tif"
+    path.with_name("map_margin.tif.aux.xml").touch()
+    write_scores(path, grid(1, 4), CLASSES, [], kind="margin")
+    assert list(tmp_path.iterdir()) == [path]
