@@ -106,6 +106,7 @@ def scores_of(**profile):
         driver = profile.pop("made", "COG")
         with rasterio.open(plain, "w", **own | profile) as out:
             out.write(array)
+            out.update_tags(KIND="margin")
             out.scales, out.offsets = scales, (offset,)
         rasterio.shutil.copy(plain, other, driver=driver)
         plain.unlink()
