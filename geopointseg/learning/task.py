@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.losses import masked_cross_entropy
 from geopointseg.learning.models import Model, build_model, default_backbone
 from geopointseg.learning.objective import Loss, read_loss, weighted_sum
@@ -49,6 +50,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
     band_mean: Tensor
     band_std: Tensor
     class_weights: Tensor | None
+    agreement: Agreement | None = None
+    """Of bfloat16 with float32, once it has been checked; kept with the weights."""
 
     def __init__(
         self,
@@ -185,6 +188,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the time that training has taken so far and, beside the student, the teacher of one that is not over."""
         checkpoint["seconds"] = time.monotonic() - self.started
+        if self.agreement:
+            checkpoint["bfloat16"] = dataclasses.asdict(self.agreement)
         if self.teacher:
             checkpoint["teacher"] = self.teacher.state()
 

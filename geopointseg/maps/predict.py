@@ -1,6 +1,7 @@
 """Prediction: windows with overlap and a taper, streamed by row bands, so that memory does not grow with the raster."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
 from geopointseg.grid import Window
+from geopointseg.learning.agreement import Ask
+from geopointseg.learning.backends import Computing, Predictor, predictor, with_torch
 from geopointseg.learning.bundle import load
 from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.infer import probabilities
@@ -21,9 +24,21 @@ from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.write import write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
 
-__all__ = ["classify", "predict"]
+__all__ = ["PredictReport", "classify", "predict"]
 
 STRIP = 8192  # columns that are worked on together: what bounds the open row band on a wide raster
+
+
+@dataclass(frozen=True, slots=True)
+class PredictReport:
+    """The maps, and what computed them."""
+
+    files: tuple[Path, ...]
+    predictor: Predictor
+
+    def __str__(self) -> str:
+        """The account for people."""
+        return str(self.predictor)
 
 
 def predict(
@@ -34,11 +49,12 @@ def predict(
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
+    computing: Computing = Computing(),  # noqa: B008  # a value
     crs: str | None = None,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
     overwrite: bool = False,
-) -> tuple[Path, ...]:
+) -> PredictReport:
     """Classify rasters with a trained model.
 
     Args:
@@ -48,13 +64,14 @@ def predict(
         window: Side of the square the model sees at once, a multiple of 32.
         overlap: Pixels shared by neighbouring windows, blended across.
         batch_size: Windows classified together.
+        computing: What computes the network, and in which number format.
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
         allow: Differences from the rasters of training that are no reason to refuse a raster.
         overwrite: Replace existing maps.
 
     Returns:
-        The files written: for each raster the map, its .aux.xml and its .qml.
+        The files written (for each raster the map, its .aux.xml and its .qml), and what computed them.
 
     Raises:
         GeoPointSegError: wrong window, a raster the model was not made for, or a map that would replace another file.
@@ -70,16 +87,18 @@ def predict(
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
     opened = [accept(raster, card, allow) for raster in opened]
     targets = _targets(out, opened, overwrite)
+    ask = predictor(task, computing)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     tags = {
         "SOFTWARE": f"geopointseg {__version__}",
         "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
+        "BACKEND": f"{ask.backend} {ask.precision}",
     }
     for raster, target in zip(opened, targets, strict=True):
-        windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size)
+        windows = classify(task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size)
         files += write_map(target, raster.grid, classes, windows, tags=tags, overwrite=overwrite)
-    return tuple(files)
+    return PredictReport(tuple(files), ask)
 
 
 def _targets(out: Path, rasters: Sequence[Raster], overwrite: bool) -> list[Path]:
@@ -106,16 +125,24 @@ def _targets(out: Path, rasters: Sequence[Raster], overwrite: bool) -> list[Path
 
 
 def classify(
-    task: PointSegmentationTask, raster: Raster, *, window: int = 512, overlap: int = 64, batch_size: int = 4
+    task: PointSegmentationTask,
+    raster: Raster,
+    *,
+    ask: Ask | None = None,
+    window: int = 512,
+    overlap: int = 64,
+    batch_size: int = 4,
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Class ids of a raster, band of rows by band of rows.
 
     Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
-    weights that fall off towards the window's edge. Beyond the raster the image is mirrored.
+    weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What computes the task's
+    network, `ask`, is torch in float32 unless given.
 
     Yields:
         (window, ids): ids (height, width) uint8, 255 where the raster has no data.
     """
+    ask = ask or with_torch(task)
     stride = window - overlap
     rows = range(-overlap // 2, raster.grid.height - overlap // 2, stride)
     columns = range(-overlap // 2, raster.grid.width - overlap // 2, stride)
@@ -132,7 +159,7 @@ def classify(
                 band[:, :overlap] = held
             windows = [Window(row, col, window, window) for col in touching]
             for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
-                for place, share in zip(batch, probabilities(task, raster, batch), strict=True):
+                for place, share in zip(batch, probabilities(ask, raster, batch), strict=True):
                     a, b = max(place.col, left), min(place.col + window, right)
                     band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
             held = band[:, stride:].copy()

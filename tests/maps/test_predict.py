@@ -9,6 +9,7 @@ import rasterio
 import torch
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.backends import predictor
 from geopointseg.learning.bundle import load
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
@@ -182,11 +183,12 @@ def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch)
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
-    """Building the network takes longer than all the rest; `load` itself is tested in test_bundle."""
+    """Building the network takes longer than all the rest; `load` and `predictor` have tests of their own."""
     monkeypatch.setattr(module, "load", LOADED)
+    monkeypatch.setattr(module, "predictor", PREPARED)
 
 
-LOADED = cache(load)
+LOADED, PREPARED = cache(load), cache(predictor)
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def scene(raster_file, tmp_path):
 
 
 def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_path, classes, pixels):
-    files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16).files
     assert [path.name for path in files] == ["map.tif", "map.tif.aux.xml", "map.qml"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     with rasterio.open(files[0]) as made, rasterio.open(scene) as source:
@@ -213,13 +215,13 @@ def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_pa
 
 
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
-    one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif")[0] for name in "ab")
+    one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif").files[0] for name in "ab")
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
     other = raster_file(np.full((2, 33, 35), 99, np.uint8), "other.tif")
-    files = predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", window=64, overlap=16)
+    files = predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", window=64, overlap=16).files
     assert [path.name for path in files if path.suffix == ".tif"] == ["scene.tif", "other.tif"]
     assert all(path.parent == tmp_path / "maps" for path in files)
 
@@ -228,7 +230,9 @@ def test_spare_bands_are_left_out(checkpoint, scene, raster_file, tmp_path, pixe
     with rasterio.open(scene) as source:
         bands = np.concatenate([source.read(), np.full((1, 70, 90), 7, np.uint8)])
     more = raster_file(bands, nodata=0)
-    maps = [predict(checkpoint, [str(path)], out=tmp_path / f"{i}.tif")[0] for i, path in enumerate((scene, more))]
+    maps = [
+        predict(checkpoint, [str(path)], out=tmp_path / f"{i}.tif").files[0] for i, path in enumerate((scene, more))
+    ]
     np.testing.assert_array_equal(*map(pixels, maps))
 
 
@@ -260,7 +264,7 @@ def test_a_raster_the_model_was_not_made_for_is_refused(checkpoint, raster_file,
 @pytest.mark.parametrize("pixel", [5.0, 20.0])
 def test_half_and_twice_the_pixel_size_will_do(checkpoint, raster_file, tmp_path, pixel):
     path = raster_file(np.full((2, 40, 40), 99, np.uint8), pixel=(pixel, pixel))
-    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64, overlap=0)[0].exists()
+    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64, overlap=0).files[0].exists()
 
 
 @pytest.mark.parametrize(
