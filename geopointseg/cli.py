@@ -63,6 +63,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "export": (
+        "geopointseg.learning.export:export",
+        "write a model as ONNX, for QGIS's plugin Deepness and other programs",
+        "choose {0} in QGIS: Plugins > Deepness",
+    ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }

@@ -146,8 +146,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
         Returns:
             (batch, classes, height, width) logits.
         """
-        taught = self.teacher is not None and not self.training
-        return self._all_logits(x, self.teacher.network if taught else None)[0]
+        teacher = None if self.training else self.teacher
+        return self._all_logits(x, teacher.network if teacher else None)[0]
 
     def _all_logits(self, x: Tensor, network: nn.Module | None = None) -> tuple[Tensor, ...]:
         """Logits; in training, those of an auxiliary head too, if the model has one."""
