@@ -63,6 +63,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "colour-masks": (
+        "geopointseg.maps.plain:colour_masks",
+        "classify plain images, without georeference",
+        "",
+    ),
     "export": (
         "geopointseg.learning.export:export",
         "write a model as ONNX, for QGIS's plugin Deepness and other programs",

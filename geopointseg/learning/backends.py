@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.agreement import Ask, Pixels, compare
 from geopointseg.learning.graph import INPUT, OUTPUT, onnx_graph
@@ -49,6 +50,8 @@ class Predictor:
     """A trained network, ready to be asked; of one thread and one process."""
 
     ask: Ask
+    classes: Classes
+    """What the probabilities are of."""
     backend: Name
     precision: Format
     why: str
@@ -96,13 +99,14 @@ def predictor(task: PointSegmentationTask, computing: Computing | None = None) -
         _require(wanted)
         if wanted == "onnxruntime" and number_format == "bf16-mixed":
             number_format, why = "32-true", "onnxruntime has no bfloat16 on a CPU"
-        return Predictor(MAKERS[wanted](onnx_graph(task), number_format), wanted, number_format, why)
+        return Predictor(MAKERS[wanted](onnx_graph(task), number_format), task.classes, wanted, number_format, why)
     if wanted == "auto" and on_cpu and not computing.compiled:
         chosen, remarks = _fastest(task, number_format)
         why = "; ".join([why, *remarks])
         if chosen:
             return replace(chosen, why=why)
-    return Predictor(with_torch(task, number_format, compiled=computing.compiled), "torch", number_format, why)
+    ask = with_torch(task, number_format, compiled=computing.compiled)
+    return Predictor(ask, task.classes, "torch", number_format, why)
 
 
 def _fastest(task: PointSegmentationTask, number_format: Format) -> tuple[Predictor | None, list[str]]:
@@ -118,7 +122,7 @@ def _fastest(task: PointSegmentationTask, number_format: Format) -> tuple[Predic
                 with_torch(task), MAKERS[name](graph, "32-true"), [_picture(task)], chips="a made-up picture"
             )
             if same.equal >= SAME:
-                return Predictor(MAKERS[name](graph, number_format), name, number_format, ""), remarks
+                return Predictor(MAKERS[name](graph, number_format), task.classes, name, number_format, ""), remarks
             remarks.append(f"{name} gave torch's class on only {same}")
     except GeoPointSegError as error:
         remarks.append(str(error))
