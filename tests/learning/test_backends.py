@@ -128,13 +128,13 @@ def wrong(pixels):
     )
 
 
-def test_in_float32_the_first_that_is_installed_and_right_is_taken(task, installed):
+def test_openvino_is_taken_if_it_is_installed_and_right(task, installed):
     right = with_torch(task)
     for there, chosen in (
         ({}, "torch"),
-        ({"onnxruntime": right}, "onnxruntime"),
+        ({"onnxruntime": right}, "torch"),
         ({"openvino": right, "onnxruntime": right}, "openvino"),
-        ({"openvino": wrong, "onnxruntime": right}, "onnxruntime"),
+        ({"openvino": wrong, "onnxruntime": right}, "torch"),
         ({"openvino": wrong}, "torch"),
         ({"openvino": GeoPointSegError("no such operator")}, "torch"),
     ):
