@@ -20,7 +20,7 @@ from geopointseg.learning.graph import INPUT, OUTPUT, onnx_graph
 from geopointseg.learning.precision import Format, Precision, to_predict_in
 from geopointseg.learning.task import PointSegmentationTask
 
-__all__ = ["Backend", "Computing", "Predictor", "predictor", "with_torch"]
+__all__ = ["AUTO", "Backend", "Computing", "Predictor", "predictor", "with_torch"]
 
 Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
 Name = Literal["torch", "onnxruntime", "openvino"]
@@ -45,9 +45,16 @@ class Computing:
     compiled: bool = False
 
 
+AUTO = Computing()
+
+
 @dataclass(frozen=True, slots=True)
 class Predictor:
-    """A trained network, ready to be asked; of one thread and one process."""
+    """A trained network, ready to be asked.
+
+    It stays in the process and the thread that made it: another makes its own, with the same `backend` and `precision`, and
+    finds the same, bit by bit.
+    """
 
     ask: Ask
     classes: Classes
@@ -70,7 +77,7 @@ class Predictor:
         return f"computed by {self.backend} in {name}: {self.why}"
 
 
-def predictor(task: PointSegmentationTask, computing: Computing | None = None) -> Predictor:
+def predictor(task: PointSegmentationTask, computing: Computing = AUTO) -> Predictor:
     """Choose what computes a task, and make it ready.
 
     By default, on a GPU torch; on a CPU OpenVINO, if it is installed, can take the network, and in float32 gives the same
@@ -83,7 +90,6 @@ def predictor(task: PointSegmentationTask, computing: Computing | None = None) -
     Raises:
         GeoPointSegError: the wanted backend is not installed, cannot do it, or cannot take this network.
     """
-    computing = computing or Computing()
     wanted, on_cpu = computing.backend, task.device.type == "cpu"
     if wanted in MAKERS and (computing.compiled or not on_cpu):
         where = "with --compiled" if on_cpu else "on a GPU"

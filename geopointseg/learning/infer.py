@@ -11,6 +11,7 @@ from geopointseg.grid import Window
 from geopointseg.learning.agreement import Agreement, Ask, Pixels, classes, compare
 from geopointseg.learning.backends import with_torch
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.precision import precision
 from geopointseg.learning.samplers import TileGeoSampler
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
@@ -18,7 +19,7 @@ from geopointseg.raster import Raster, read
 
 __all__ = ["check_bfloat16", "judge", "probabilities"]
 
-CHECKED = 16  # chips that bfloat16 is checked on at most: a million pixels of 256 × 256
+CHECKED, EMULATED = 16, 2  # chips that bfloat16 is checked on at most, and where it is emulated, which is slow
 
 
 def probabilities(ask: Ask, raster: Raster, windows: Sequence[Window]) -> Pixels:
@@ -54,7 +55,8 @@ def check_bfloat16(task: PointSegmentationTask, data: PointDataModule) -> Agreem
     held_out = sites(data.points, data.rasters, "test")
     chips = "held-out chips" if len(held_out) else "training chips"
     tiles = TileGeoSampler(data.rasters, held_out if len(held_out) else data.train_sites, chip=data.chip).tiles
-    some = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, min(CHECKED, len(tiles)), dtype=int))]
+    most = min(len(tiles), CHECKED if precision(device=task.device.type) == "bf16-mixed" else EMULATED)
+    some = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, most, dtype=int))]
     batches = (_chip(data, tile)[None] for tile in some)
     return compare(with_torch(task, "32-true"), with_torch(task, "bf16-mixed"), batches, chips=chips)
 

@@ -28,7 +28,7 @@ from geopointseg.files import new_folder, replacing, require_new
 from geopointseg.grid import Grid, Window
 from geopointseg.learning.agreement import Ask, Pixels
 from geopointseg.learning.agreement import classes as likeliest
-from geopointseg.learning.backends import Computing, predictor
+from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
@@ -48,7 +48,7 @@ def colour_masks(
     *,
     out: Path = Path("colour_masks"),
     batch_size: int = 8,
-    computing: Computing = Computing(),  # noqa: B008  # a value
+    computing: Computing = AUTO,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
     overwrite: bool = False,

@@ -15,7 +15,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
 from geopointseg.grid import Window
 from geopointseg.learning.agreement import Ask
-from geopointseg.learning.backends import Computing, Predictor, predictor, with_torch
+from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor, with_torch
 from geopointseg.learning.bundle import load
 from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.infer import probabilities
@@ -49,7 +49,7 @@ def predict(
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
-    computing: Computing = Computing(),  # noqa: B008  # a value
+    computing: Computing = AUTO,
     crs: str | None = None,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
