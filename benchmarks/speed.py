@@ -22,7 +22,7 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.points import load_points
 from geopointseg.labels.pseudomask import Spreading, write_masks
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import precision
+from geopointseg.learning.precision import precision
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.predict import classify
 from geopointseg.maps.write import write_map

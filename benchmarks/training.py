@@ -37,8 +37,8 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.learning.augment import augment
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import precision
 from geopointseg.learning.losses import masked_cross_entropy
+from geopointseg.learning.precision import precision
 from geopointseg.learning.samplers import PointGeoSampler, Shard
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import open_raster

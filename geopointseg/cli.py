@@ -69,6 +69,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "turn a map into polygons with class names and areas",
         "open {0} in QGIS",
     ),
+    "colour-masks": (
+        "geopointseg.maps.plain:colour_masks",
+        "classify plain images, without georeference",
+        "",
+    ),
+    "export": (
+        "geopointseg.learning.export:export",
+        "write a model as ONNX, for QGIS's plugin Deepness and other programs",
+        "choose {0} in QGIS: Plugins > Deepness",
+    ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
 }

@@ -18,16 +18,17 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning.backends import Predictor
 from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import TrainReport, fit, trainer_options
-from geopointseg.learning.infer import Precision
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Loss, read_loss
+from geopointseg.learning.precision import Precision
 from geopointseg.learning.resume import last_of
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
-from geopointseg.maps.predict import predict
+from geopointseg.maps.predict import PredictReport, predict
 from geopointseg.maps.report import draw_confusion, draw_overview, write_page
 from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
@@ -45,6 +46,8 @@ class RunReport:
     checked: CheckReport
     masked: MaskReport
     trained: TrainReport
+    predictor: Predictor
+    """What computed the maps."""
     assessments: tuple[Assessment, ...]
     """On dense truth, where there is one, and on held-out points, where some could be held out."""
 
@@ -55,13 +58,14 @@ class RunReport:
             "points": self.checked.figures(),
             "pseudo_mask": self.masked.figures(),
             "training": self.trained.figures(),
+            "prediction": self.predictor.figures(),
             "scores": scores,
         }
 
     def __str__(self) -> str:
         """The account for people."""
         scores = [str(assessment) for assessment in self.assessments]
-        parts = [str(self.checked), str(self.masked), str(self.trained)]
+        parts = [str(self.checked), str(self.masked), str(self.trained), f"maps: {self.predictor}"]
         return "\n\n".join([*parts, *(scores or ["nothing to assess the map on"])])
 
 
@@ -179,7 +183,7 @@ def run(
         allow=("values",),  # it was trained on them
         overwrite=replace,
     )
-    map_files = [file for file in maps if file.suffix == ".tif"]
+    map_files = [file for file in maps.files if file.suffix == ".tif"]
     truth_files = pair_truth(map_files, find_rasters(truth)) if truth else []
     assessments = [
         *([against_truth(map_files, truth_files)] if truth_files else []),
@@ -213,7 +217,7 @@ def _report(
     trained: TrainReport,
     assessments: list[Assessment],
     layers: dict[str, Path],
-    maps: tuple[Path, ...],
+    maps: PredictReport,
 ) -> RunReport:
     """Draw and write what a reader wants to see."""
     first = data.rasters[0]
@@ -231,11 +235,13 @@ def _report(
         "points": f"{len(checked.points.used('train'))} for training, {len(checked.points.used('test'))} held out",
         "labelled by points": f"{sum(masked.pixels) / masked.total:.1%} of the pixels",
     }
-    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained)}
+    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained), "Maps": str(maps)}
     page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
     scores = out / "scores.json"
-    written = dict.fromkeys((page, *maps, *trained.files, scores, *checked.files, *masked.files, *pictures.values()))
-    report = RunReport(tuple(written), checked, masked, trained, tuple(assessments))
+    written = dict.fromkeys(
+        (page, *maps.files, *trained.files, scores, *checked.files, *masked.files, *pictures.values())
+    )
+    report = RunReport(tuple(written), checked, masked, trained, maps.predictor, tuple(assessments))
     write_json(scores, report.figures())
     return report
 

@@ -1,5 +1,6 @@
 """The whole story on a small scene: everything it promises is there, on the raster's grid, and the same again."""
 
+import html
 import json
 
 import geopandas as gpd
@@ -75,6 +76,16 @@ def test_every_file_it_names_is_there_and_no_other(made):
     assert {name for name in there - names if not name.startswith("log/")} == set()
     assert "log/metrics.csv" in there
     assert report.files[0].name == "report.html"
+
+
+def test_it_says_what_computed_the_map_and_why(made):
+    out, report = made
+    figures = json.loads((out / "scores.json").read_text())["prediction"]
+    assert figures == report.predictor.figures()
+    assert f"maps: computed by {figures['backend']} in " in str(report)
+    assert html.escape(report.predictor.why) in (out / "report.html").read_text()
+    with rasterio.open(out / "map.tif") as source:
+        assert source.tags()["BACKEND"] == f"{figures['backend']} {figures['precision']}"
 
 
 def test_the_steps_as_commands_give_the_same_map_and_scores(made, scene, tmp_path, capsys):

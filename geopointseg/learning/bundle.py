@@ -20,6 +20,7 @@ from geopointseg import __version__
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing_folder
 from geopointseg.labels.points import Points
+from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.hub import fetch, is_on_hub, publish
 from geopointseg.learning.mlm import SHA256, describe
 from geopointseg.learning.task import PointSegmentationTask
@@ -135,6 +136,7 @@ def _from_bundle(folder: Path) -> PointSegmentationTask:
             card["nodata"] = float(card["nodata"])
         task = _build(properties["mlm:hyperparameters"] | {"card": card})
         _fill(task, safetensors.torch.load(weights))
+        task.agreement = _agreement(properties.get("geopointseg:bfloat16"))
     except Exception as error:  # wrong values of any kind can stand in a file that somebody else wrote
         raise GeoPointSegError(
             f"expected weights and model.json of one model, got {folder} by geopointseg {by} ({_first_line(error)}): "
@@ -188,12 +190,18 @@ def _from_checkpoint(path: Path) -> PointSegmentationTask:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         task = _build(checkpoint["hyper_parameters"])
         _fill(task, checkpoint["state_dict"])
+        task.agreement = _agreement(checkpoint.get("bfloat16"))
     except Exception as error:  # torch raises many kinds on foreign and damaged files
         raise GeoPointSegError(
             f"expected a checkpoint or model folder of 'geopointseg train' or 'run', got {path} ({_first_line(error)}): "
             "the file is damaged, cut short or of another program"
         ) from error
     return task
+
+
+def _agreement(kept: Mapping[str, Any] | None) -> Agreement | None:
+    """What a file says of bfloat16; models of before 0.1.0 say nothing."""
+    return None if kept is None else Agreement(float(kept["equal"]), int(kept["pixels"]), str(kept["chips"]))
 
 
 def _build(options: Mapping[str, Any]) -> PointSegmentationTask:

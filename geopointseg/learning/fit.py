@@ -17,12 +17,14 @@ from lightning.pytorch.utilities import rank_zero_only
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing, require_new, require_new_folder, write_json
 from geopointseg.learning import bundle
+from geopointseg.learning.backends import with_torch
 from geopointseg.learning.class_weights import ClassWeights
 from geopointseg.learning.curves import draw_curves
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import Precision, judge, precision
+from geopointseg.learning.infer import check_bfloat16, judge
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
+from geopointseg.learning.precision import Precision, precision, to_predict_in
 from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, steps_done
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
@@ -182,9 +184,11 @@ def fit(
             _train(trainer, task, data, start, last)
             keeping.take(task, callbacks)
             task.eval()
+            task.agreement = check_bfloat16(task, data)
             trainer.save_checkpoint(partial)
             if first:
-                figures = {"training_data": trained_on, "scores": judge(task, data)}
+                ask = with_torch(task, to_predict_in(task)[0])
+                figures = {"training_data": trained_on, "scores": judge(ask, data)}
                 bundle.save(task, report.model, **figures, overwrite=overwrite or resume)
     if first and data.class_weights:
         write_json(out / "class_weights.json", data.class_weights.figures())

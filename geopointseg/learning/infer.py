@@ -1,64 +1,42 @@
 """From pixels to class probabilities."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from geopointseg.classes import Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.grid import Window
+from geopointseg.learning.agreement import Agreement, Ask, Pixels, classes, compare
+from geopointseg.learning.backends import with_torch
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.precision import precision
 from geopointseg.learning.samplers import TileGeoSampler
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import Raster, read
 
-__all__ = ["Precision", "judge", "precision", "probabilities"]
+__all__ = ["check_bfloat16", "judge", "probabilities"]
 
-Precision = Literal["auto", "32-true", "bf16-mixed"]
-
-
-def precision(wanted: Precision = "auto", device: str | None = None) -> Literal["32-true", "bf16-mixed"]:
-    """The number format to train and predict in: bfloat16 where the processor computes in it, else float32.
-
-    On a CPU with AVX-512 BF16 or AMX a training step of the default network is several times faster in bfloat16 (see
-    benchmarks/results); on one without, it is emulated and slower.
-    """
-    if wanted != "auto":
-        return wanted
-    if device == "cuda" or (device is None and torch.cuda.is_available()):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    # torch has no public question for this yet
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if fast else "32-true"
+CHECKED, EMULATED = 16, 2  # chips that bfloat16 is checked on at most, and where it is emulated, which is slow
 
 
-@torch.inference_mode()
-def probabilities(task: PointSegmentationTask, raster: Raster, windows: Sequence[Window]) -> NDArray[np.float32]:
+def probabilities(ask: Ask, raster: Raster, windows: Sequence[Window]) -> Pixels:
     """Class probabilities of windows, which may reach beyond the raster: there its image is mirrored.
 
     Args:
-        task: In evaluation mode.
-        raster: With the bands of the task's card.
+        ask: What computes the network.
+        raster: With the bands of the network.
         windows: All of one size.
 
     Returns:
         (windows, classes, height, width).
     """
-    pixels = np.stack([_mirrored(raster, window) for window in windows])
-    x = torch.from_numpy(pixels).to(task.device)
-    with torch.autocast(
-        task.device.type, dtype=torch.bfloat16, enabled=precision(device=task.device.type) == "bf16-mixed"
-    ):
-        logits: Tensor = task(x)
-    found: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
-    return found
+    return ask(np.stack([_mirrored(raster, window) for window in windows]))
 
 
-def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
+def _mirrored(raster: Raster, window: Window) -> Pixels:
     """A window's pixels; what lies beyond the raster mirrors what lies within."""
     inside = window.within(*raster.grid.shape)
     pixels = read(raster, inside)
@@ -67,19 +45,42 @@ def _mirrored(raster: Raster, window: Window) -> NDArray[np.float32]:
     return np.pad(pixels, ((0, 0), (top, bottom), (left, right)), mode="symmetric")
 
 
-def judge(task: PointSegmentationTask, data: PointDataModule) -> dict[str, Any]:
-    """Score a task on the held-out points, each seen in the chip that it lies in.
+def check_bfloat16(task: PointSegmentationTask, data: PointDataModule) -> Agreement:
+    """Compare bfloat16 with float32 on the chips of held-out points, or on those of training where none is held out.
+
+    Args:
+        task: Trained, in evaluation mode.
+        data: What it was trained on; of many chips, some are taken, spread over all.
+    """
+    held_out = sites(data.points, data.rasters, "test")
+    chips = "held-out chips" if len(held_out) else "training chips"
+    tiles = TileGeoSampler(data.rasters, held_out if len(held_out) else data.train_sites, chip=data.chip).tiles
+    most = min(len(tiles), CHECKED if precision(device=task.device.type) == "bf16-mixed" else EMULATED)
+    some = [tiles[i] for i in np.unique(np.linspace(0, len(tiles) - 1, most, dtype=int))]
+    batches = (_chip(data, tile)[None] for tile in some)
+    return compare(with_torch(task, "32-true"), with_torch(task, "bf16-mixed"), batches, chips=chips)
+
+
+def judge(ask: Ask, data: PointDataModule) -> dict[str, Any]:
+    """Score a network on the held-out points, each seen in the chip that it lies in.
 
     Returns:
         The scores of `geopointseg.confusion.scores`, and `confusion`, the matrix itself; ratios are None where no point
         is held out.
     """
     held_out = sites(data.points, data.rasters, "test")
-    matrix = np.zeros((len(task.classes),) * 2, np.int64)
-    for number, row, col in TileGeoSampler(data.rasters, held_out, chip=data.chip).tiles:
-        window = Window(int(row) * data.chip, int(col) * data.chip, data.chip, data.chip)
-        ids = probabilities(task, data.rasters[number], [window])[0].argmax(axis=0)
-        rows, cols = held_out.row - window.row, held_out.col - window.col
+    names = Classes.from_records(data.card["classes"]).names
+    matrix = np.zeros((len(names),) * 2, np.int64)
+    for tile in TileGeoSampler(data.rasters, held_out, chip=data.chip).tiles:
+        ids = classes(ask(_chip(data, tile)[None]))[0]
+        number, row, col = tile
+        rows, cols = held_out.row - row * data.chip, held_out.col - col * data.chip
         here = (held_out.raster == number) & (rows // data.chip == 0) & (cols // data.chip == 0)
-        matrix += confusion_matrix(held_out.class_id[here], ids[rows[here], cols[here]], len(task.classes))
-    return scores(matrix, task.classes.names) | {"confusion": matrix.tolist()}
+        matrix += confusion_matrix(held_out.class_id[here], ids[rows[here], cols[here]], len(names))
+    return scores(matrix, names) | {"confusion": matrix.tolist()}
+
+
+def _chip(data: PointDataModule, tile: tuple[int, int, int]) -> Pixels:
+    """The pixels of a tile (raster, row and column of tiles): (bands, chip, chip)."""
+    number, row, col = map(int, tile)
+    return _mirrored(data.rasters[number], Window(row * data.chip, col * data.chip, data.chip, data.chip))

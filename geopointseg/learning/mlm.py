@@ -5,6 +5,7 @@ other programs can feed it; what is ours alone stands under geopointseg:….
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def describe(
         "mlm:hyperparameters": dict(options),
         "mlm:input": [_input(card)],
         "mlm:output": [_output(card)],
+        "geopointseg:bfloat16": asdict(task.agreement) if task.agreement else None,
         "geopointseg:card": card | {"nodata": _plain(card["nodata"])},
     }
     if not card["geographic"]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.confusion import confusion_matrix, scores
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.losses import masked_cross_entropy
 from geopointseg.learning.models import Model, build_model, default_backbone
 from geopointseg.learning.objective import Loss, read_loss, weighted_sum
@@ -49,6 +50,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
     band_mean: Tensor
     band_std: Tensor
     class_weights: Tensor | None
+    agreement: Agreement | None = None
+    """Of bfloat16 with float32, once it has been checked; kept with the weights."""
 
     def __init__(
         self,
@@ -143,8 +146,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
         Returns:
             (batch, classes, height, width) logits.
         """
-        taught = self.teacher is not None and not self.training
-        return self._all_logits(x, self.teacher.network if taught else None)[0]
+        teacher = None if self.training else self.teacher
+        return self._all_logits(x, teacher.network if teacher else None)[0]
 
     def _all_logits(self, x: Tensor, network: nn.Module | None = None) -> tuple[Tensor, ...]:
         """Logits; in training, those of an auxiliary head too, if the model has one."""
@@ -185,6 +188,8 @@ class PointSegmentationTask(SemanticSegmentationTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the time that training has taken so far and, beside the student, the teacher of one that is not over."""
         checkpoint["seconds"] = time.monotonic() - self.started
+        if self.agreement:
+            checkpoint["bfloat16"] = dataclasses.asdict(self.agreement)
         if self.teacher:
             checkpoint["teacher"] = self.teacher.state()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, require_new
 from geopointseg.grid import Window
+from geopointseg.learning.agreement import Ask
+from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor, with_torch
 from geopointseg.learning.bundle import load
 from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
@@ -28,9 +31,21 @@ from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import require_new_map, write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
 
-__all__ = ["classify", "predict"]
+__all__ = ["PredictReport", "classify", "predict"]
 
 STRIP = 8192  # columns that are worked on together: what bounds the open row band on a wide raster
+
+
+@dataclass(frozen=True, slots=True)
+class PredictReport:
+    """The maps, and what computed them."""
+
+    files: tuple[Path, ...]
+    predictor: Predictor
+
+    def __str__(self) -> str:
+        """The account for people."""
+        return str(self.predictor)
 
 
 def predict(
@@ -41,6 +56,7 @@ def predict(
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
+    computing: Computing = AUTO,
     crs: str | None = None,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
@@ -51,7 +67,7 @@ def predict(
     pool_size: int = 100,
     mmu: float | None = None,
     overwrite: bool = False,
-) -> tuple[Path, ...]:
+) -> PredictReport:
     """Classify rasters with a trained model.
 
     Args:
@@ -61,6 +77,7 @@ def predict(
         window: Side of the square the model sees at once, a multiple of 32.
         overlap: Pixels shared by neighbouring windows, blended across.
         batch_size: Windows classified together.
+        computing: What computes the network, and in which number format.
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
         allow: Differences from the rasters of training that are no reason to refuse a raster.
@@ -74,7 +91,8 @@ def predict(
         overwrite: Replace existing maps.
 
     Returns:
-        The files written: for each raster the map, its .aux.xml, .qml and .json, and the scores asked for.
+        The files written (for each raster the map, its .aux.xml, .qml and .json, and the scores asked for), and what
+        computed them.
 
     Raises:
         GeoPointSegError: wrong window, a raster the model was not made for, or a map that would replace another file.
@@ -100,7 +118,8 @@ def predict(
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
-    made_with = model_tags(task, model, options)
+    ask = predictor(task, computing)
+    made_with = model_tags(task, model, options | {"backend": f"{ask.backend} {ask.precision}"})
     for raster, target in zip(opened, targets, strict=True):
         tags = made_with | raster_tags(raster)
         with ExitStack() as stack:
@@ -111,7 +130,9 @@ def predict(
                 )
                 for place, kind in zip(places, scores, strict=True)
             ]
-            windows = classify(task, raster, window=window, overlap=overlap, batch_size=batch_size, adding=adding)
+            windows = classify(
+                task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size, adding=adding
+            )
             if pool:
                 laid = stack.enter_context(spooled(windows, raster.grid, near=target))
                 windows = pooled(laid, raster, size=pool_size)
@@ -123,7 +144,7 @@ def predict(
         drop_scores(target, kept=scores)
         require_sound(target, only=["scores"])  # they took their places after the map
         files += places
-    return tuple(files)
+    return PredictReport(tuple(files), ask)
 
 
 def _targets(out: Path, rasters: Sequence[Raster], scores: Sequence[Score], overwrite: bool) -> list[Path]:
@@ -159,6 +180,7 @@ def classify(
     task: PointSegmentationTask,
     raster: Raster,
     *,
+    ask: Ask | None = None,
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
@@ -167,12 +189,14 @@ def classify(
     """Class ids of a raster, band of rows by band of rows.
 
     Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
-    weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What `adding` holds is given
-    the probabilities of the same windows, NaN where the raster has no data.
+    weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What computes the task's
+    network, `ask`, is torch in float32 unless given. What `adding` holds is given the probabilities of the same windows,
+    NaN where the raster has no data.
 
     Yields:
         (window, ids): ids (height, width) uint8, 255 where the raster has no data.
     """
+    ask = ask or with_torch(task)
     stride = window - overlap
     rows = range(-overlap // 2, raster.grid.height - overlap // 2, stride)
     columns = range(-overlap // 2, raster.grid.width - overlap // 2, stride)
@@ -189,7 +213,7 @@ def classify(
                 band[:, :overlap] = held
             windows = [Window(row, col, window, window) for col in touching]
             for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
-                for place, share in zip(batch, find_probabilities(task, raster, batch), strict=True):
+                for place, share in zip(batch, find_probabilities(ask, raster, batch), strict=True):
                     a, b = max(place.col, left), min(place.col + window, right)
                     band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
             held = band[:, stride:].copy()

@@ -24,6 +24,7 @@ from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import Points
 from geopointseg.learning import bundle
+from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.bundle import fingerprint, load, push, save
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -115,6 +116,23 @@ def test_so_it_does_from_a_checkpoint(task, checkpoint, offline):
     again = load(checkpoint)
     assert same(again, task)
     assert not again.training
+
+
+def test_whether_bfloat16_is_safe_comes_back_too(task, good, tmp_path, monkeypatch):
+    assert load(good).agreement is None
+    found = Agreement(0.9971, 65_536, "held-out chips")
+    monkeypatch.setattr(task, "agreement", found)
+    folder = save(task, tmp_path / "model")
+    assert item_of(folder)["properties"]["geopointseg:bfloat16"] == {
+        "equal": 0.9971,
+        "pixels": 65_536,
+        "chips": "held-out chips",
+    }
+    assert load(folder).agreement == found
+    saved = {"hyper_parameters": dict(task.hparams), "state_dict": task.state_dict()}
+    task.on_save_checkpoint(saved)
+    torch.save(saved, tmp_path / "model.ckpt")
+    assert load(tmp_path / "model.ckpt").agreement == found
 
 
 @pytest.mark.parametrize("place", [str, Path])

@@ -16,6 +16,7 @@ import yaml
 
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.bundle import load
 from geopointseg.learning.fit import fit, precision, trainer_options
 from geopointseg.learning.keeping import LAST, Keeping
@@ -95,6 +96,12 @@ def test_the_model_tells_what_it_was_trained_on_and_how_well_it_does(config, tmp
     scores = facts["geopointseg:scores"]
     assert scores["count"] == 4  # the held-out clicks
     assert np.sum(scores["confusion"], axis=1).tolist() == [1, 1, 1, 1]
+    checked = facts["geopointseg:bfloat16"]
+    assert checked["chips"] == "held-out chips"
+    assert checked["pixels"] % 32**2 == 0  # whole chips, all with data
+    assert 0.5 < checked["equal"] <= 1
+    both = [load(tmp_path / "result" / name).agreement for name in ("model", "model.ckpt")]
+    assert both == [Agreement(**checked)] * 2
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import torch
 from skimage.measure import label
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning.backends import predictor
 from geopointseg.learning.bundle import load, save
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
@@ -185,11 +186,12 @@ def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch)
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch):
-    """Building the network takes longer than all the rest; `load` itself is tested in test_bundle."""
+    """Building the network takes longer than all the rest; `load` and `predictor` have tests of their own."""
     monkeypatch.setattr(module, "load", LOADED)
+    monkeypatch.setattr(module, "predictor", PREPARED)
 
 
-LOADED = cache(load)
+LOADED, PREPARED = cache(load), cache(predictor)
 
 
 @pytest.fixture
@@ -201,7 +203,7 @@ def scene(raster_file, tmp_path):
 
 
 def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_path, classes, pixels):
-    files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    files = predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16).files
     assert [path.name for path in files] == ["map.tif", "map.tif.aux.xml", "map.qml", "map.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files)
     with rasterio.open(files[0]) as made, rasterio.open(scene) as source:
@@ -221,7 +223,7 @@ def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_pa
 
 def test_the_hashes_follow_model_and_raster(checkpoint, scene, raster_file, tmp_path):
     def tags(raster, name):
-        with rasterio.open(predict(checkpoint, [str(raster)], out=tmp_path / name)[0]) as made:
+        with rasterio.open(predict(checkpoint, [str(raster)], out=tmp_path / name).files[0]) as made:
             return made.tags()
 
     first, other = tags(scene, "a.tif"), tags(raster_file(np.ones((2, 40, 40), np.uint8)), "b.tif")
@@ -241,7 +243,9 @@ def test_the_map_is_verified_before_it_takes_its_place(checkpoint, scene, tmp_pa
 
 def test_scores_come_from_the_probabilities_of_the_map(checkpoint, scene, tmp_path, pixels):
     out, options = tmp_path / "map.tif", {"window": 64, "overlap": 16}
-    files = predict(checkpoint, [str(scene)], out=out, confidence=True, probabilities=True, margin=True, **options)
+    files = predict(
+        checkpoint, [str(scene)], out=out, confidence=True, probabilities=True, margin=True, **options
+    ).files
     assert [path.name for path in files[4:]] == ["map_confidence.tif", "map_probabilities.tif", "map_margin.tif"]
     with rasterio.open(files[5]) as source:
         shares = np.where((raw := source.read()) == 255, np.nan, raw * 0.004)
@@ -278,8 +282,8 @@ def test_a_raster_called_like_scores_is_no_scores(checkpoint, scene, raster_file
 
 def test_no_patch_is_smaller_than_the_mapping_unit(checkpoint, scene, tmp_path, pixels):
     options = {"window": 64, "overlap": 16}
-    raw = predict(checkpoint, [str(scene)], out=tmp_path / "raw.tif", **options)[0]
-    sieved = predict(checkpoint, [str(scene)], out=tmp_path / "sieved.tif", mmu=900, **options)[0]
+    raw = predict(checkpoint, [str(scene)], out=tmp_path / "raw.tif", **options).files[0]
+    sieved = predict(checkpoint, [str(scene)], out=tmp_path / "sieved.tif", mmu=900, **options).files[0]
     assert least_patch(pixels(raw)) < 9
     assert least_patch(pixels(sieved)) >= 9
     np.testing.assert_array_equal(pixels(raw) == 255, pixels(sieved) == 255)
@@ -297,7 +301,7 @@ def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, t
     halves[:, :, 40:] += 180
     path = raster_file(halves, nodata=0)
     options = {"window": 64, "overlap": 16, "pool": "vote", "pool_size": 2000, "allow": ["values"]}
-    ids = pixels(predict(checkpoint, [str(path)], out=tmp_path / "map.tif", **options)[0])
+    ids = pixels(predict(checkpoint, [str(path)], out=tmp_path / "map.tif", **options).files[0])
     assert len(np.unique(ids[:, :40])) == len(np.unique(ids[:, 40:])) == 1
 
 
@@ -310,13 +314,13 @@ def test_units_that_cannot_be_are_refused(checkpoint, scene, tmp_path, options):
 
 
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
-    one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif")[0] for name in "ab")
+    one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif").files[0] for name in "ab")
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
     other = raster_file(np.full((2, 33, 35), 99, np.uint8), "other.tif")
-    files = predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", window=64, overlap=16)
+    files = predict(checkpoint, [str(scene), str(other)], out=tmp_path / "maps", window=64, overlap=16).files
     assert [path.name for path in files if path.suffix == ".tif"] == ["scene.tif", "other.tif"]
     assert all(path.parent == tmp_path / "maps" for path in files)
 
@@ -325,7 +329,9 @@ def test_spare_bands_are_left_out(checkpoint, scene, raster_file, tmp_path, pixe
     with rasterio.open(scene) as source:
         bands = np.concatenate([source.read(), np.full((1, 70, 90), 7, np.uint8)])
     more = raster_file(bands, nodata=0)
-    maps = [predict(checkpoint, [str(path)], out=tmp_path / f"{i}.tif")[0] for i, path in enumerate((scene, more))]
+    maps = [
+        predict(checkpoint, [str(path)], out=tmp_path / f"{i}.tif").files[0] for i, path in enumerate((scene, more))
+    ]
     np.testing.assert_array_equal(*map(pixels, maps))
 
 
@@ -357,7 +363,7 @@ def test_a_raster_the_model_was_not_made_for_is_refused(checkpoint, raster_file,
 @pytest.mark.parametrize("pixel", [5.0, 20.0])
 def test_half_and_twice_the_pixel_size_will_do(checkpoint, raster_file, tmp_path, pixel):
     path = raster_file(np.full((2, 40, 40), 99, np.uint8), pixel=(pixel, pixel))
-    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64, overlap=0)[0].exists()
+    assert predict(checkpoint, [str(path)], out=tmp_path / "map.tif", window=64, overlap=0).files[0].exists()
 
 
 @pytest.mark.parametrize(
