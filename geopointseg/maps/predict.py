@@ -100,7 +100,7 @@ def predict(
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
-    made_with = model_tags(task, model, options)
+    made_with = model_tags({str(model): task}, options)
     for raster, target in zip(opened, targets, strict=True):
         tags = made_with | raster_tags(raster)
         with ExitStack() as stack:
