@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 ON_MACHINE = re.compile(r"(?:^|(?<=[\s\"'=(\[,;:>]))(?:(?:/[^/\s\"'<>,]+){2,}|~/|\\\\\w|[A-Za-z]:[\\/](?!/))|file://")
-HASH = re.compile(r"[0-9a-f]{64}")
+HASH = re.compile(r"[0-9a-f]{64}(, [0-9a-f]{64})*")  # several models may have made a map
 
 
 def has_its_attribute_table(look: Look) -> Iterator[str]:

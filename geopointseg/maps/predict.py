@@ -119,7 +119,7 @@ def predict(
     classes = Classes.from_records(card["classes"])
     options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
     ask = predictor(task, computing)
-    made_with = model_tags(task, model, options) | {"BACKEND": f"{ask.backend} {ask.precision}"}
+    made_with = model_tags({str(model): task}, options) | {"BACKEND": f"{ask.backend} {ask.precision}"}
     for raster, target in zip(opened, targets, strict=True):
         tags = made_with | raster_tags(raster)
         with ExitStack() as stack:

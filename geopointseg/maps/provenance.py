@@ -17,21 +17,21 @@ __all__ = ["SOFTWARE", "model_tags", "raster_tags"]
 SOFTWARE = f"geopointseg {__version__}"
 
 
-def model_tags(task: PointSegmentationTask, model: str | Path, options: Mapping[str, Any]) -> dict[str, str]:
+def model_tags(models: Mapping[str, PointSegmentationTask], options: Mapping[str, Any]) -> dict[str, str]:
     """Tags that say what maps were made with.
 
     Args:
-        task: The model, loaded.
-        model: As the user named it; of a path only the last part is kept.
+        models: The models, loaded, by what the user called them; of a path only the last part is kept.
         options: Whatever else changes a map.
 
     Returns:
-        SOFTWARE; MODEL, its name; MODEL_SHA256 of its weights, which model.json has as file:checksum; and OPTIONS, as JSON.
+        SOFTWARE; MODEL, the name; MODEL_SHA256 of the weights, which model.json has as file:checksum; and OPTIONS, as JSON.
+        Several names and hashes have commas between them.
     """
     return {
         "SOFTWARE": SOFTWARE,
-        "MODEL": str(model) if is_on_hub(model) else Path(model).resolve().name,
-        "MODEL_SHA256": hashlib.sha256(serialized(task)).hexdigest(),
+        "MODEL": ", ".join(name if is_on_hub(name) else Path(name).resolve().name for name in models),
+        "MODEL_SHA256": ", ".join(hashlib.sha256(serialized(task)).hexdigest() for task in models.values()),
         "OPTIONS": json.dumps(dict(options), sort_keys=True),
     }
 
