@@ -36,8 +36,8 @@ class Computing:
         backend: torch; onnxruntime or openvino, if installed; or the fastest of them that gives the same classes.
         precision: Number format; by default bfloat16 where the processor has it and the model was found to stand it, else
             float32.
-        compiled: Let torch compile the network first, which takes a minute or so, needs a C++ compiler, and pays on large
-            rasters.
+        compiled: Let torch compile the network first: takes a minute or so and a C++ compiler, and gains little on some
+            processors.
     """
 
     backend: Backend = "auto"
