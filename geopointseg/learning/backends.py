@@ -33,11 +33,11 @@ class Computing:
     """How the network is computed.
 
     Args:
-        backend: torch; onnxruntime or openvino, if installed; or the fastest of them that gives the same classes.
+        backend: torch; onnxruntime or openvino, if installed; or openvino where it is installed and gives the same classes, else torch.
         precision: Number format; by default bfloat16 where the processor has it and the model was found to stand it, else
             float32.
-        compiled: Let torch compile the network first, which takes a minute or so, needs a C++ compiler, and pays on large
-            rasters.
+        compiled: Let torch compile the network first: takes a minute or so and a C++ compiler, and gains little on some
+            processors.
     """
 
     backend: Backend = "auto"
@@ -115,7 +115,7 @@ def predictor(task: PointSegmentationTask, computing: Computing = AUTO) -> Predi
 
 
 def _fastest(task: PointSegmentationTask, number_format: Format) -> tuple[Predictor | None, list[str]]:
-    """The fastest backend that is faster than torch, installed, and gives the same classes; what was wrong with others."""
+    """The first of FASTER that is installed and gives torch's classes; what was wrong with others."""
     names = [name for name in FASTER if not _missing(name)]
     remarks: list[str] = []
     if not names:
@@ -203,7 +203,7 @@ MAKERS: Mapping[str, Callable[[bytes, Format], Ask]] = {
     "openvino": _with_openvino,
 }
 FASTER: tuple[Name, ...] = ("openvino",)
-"""What benchmarks/backends.py found to be faster than torch in both number formats; ONNX Runtime was not."""
+"""What is taken before torch; docs/backends.md has how far its speed is measured, and why ONNX Runtime is not here."""
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 
 
