@@ -44,7 +44,16 @@ def chips(module):
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("raster", GRIDS.values(), ids=GRIDS)
 def test_chips_are_what_rasterio_reads(study, located, window_of, tmp_path, raster, workers):
-    module = study({"a": located(80, 111)}, CLICKS, raster=raster, chip=32, steps=5, batch_size=4, num_workers=workers)
+    module = study(
+        {"a": located(80, 111)},
+        CLICKS,
+        raster=raster,
+        chip=32,
+        steps=5,
+        batch_size=4,
+        num_workers=workers,
+        weight_power=1,
+    )
     module.setup("fit")
     image, (mask, weight) = module.rasters[0].path, (tmp_path / "masks" / "a.tif", tmp_path / "masks" / "a_weights.tif")
     places = set()
@@ -140,7 +149,9 @@ def test_a_pixel_without_data_is_nan_in_a_chip(study, located, window_of):
 
 def test_a_raster_smaller_than_a_chip_is_padded_with_nothing(study, located):
     image, mask, weight = located(20, 40)
-    module = study({"a": (image, mask, weight)}, [(3, 5, 0, "train"), (19, 39, 1, "train")], chip=64, steps=1)
+    module = study(
+        {"a": (image, mask, weight)}, [(3, 5, 0, "train"), (19, 39, 1, "train")], chip=64, steps=1, weight_power=1
+    )
     module.setup("fit")
     for chip in chips(module):
         np.testing.assert_array_equal(chip["image"][:, :20, :40], image)
