@@ -19,6 +19,7 @@ from geopointseg.learning.agreement import Ask, Pixels, compare
 from geopointseg.learning.graph import INPUT, OUTPUT, onnx_graph
 from geopointseg.learning.precision import Format, Precision, to_predict_in
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.learning.turns import turned
 
 __all__ = ["AUTO", "Backend", "Computing", "Predictor", "predictor", "with_torch"]
 
@@ -38,11 +39,14 @@ class Computing:
             float32.
         compiled: Let torch compile the network first: takes a minute or so and a C++ compiler, and gains little on some
             processors.
+        tta: Test-time augmentation: average what the network says of the eight flips and turns of each window. It takes
+            eight times as long.
     """
 
     backend: Backend = "auto"
     precision: Precision = "auto"
     compiled: bool = False
+    tta: bool = False
 
 
 AUTO = Computing()
@@ -90,6 +94,14 @@ def predictor(task: PointSegmentationTask, computing: Computing = AUTO) -> Predi
     Raises:
         GeoPointSegError: the wanted backend is not installed, cannot do it, or cannot take this network.
     """
+    made = _chosen(task, computing)
+    if computing.tta:
+        return replace(made, ask=turned(made.ask), why=f"eight flips and turns averaged; {made.why}")
+    return made
+
+
+def _chosen(task: PointSegmentationTask, computing: Computing) -> Predictor:
+    """As `predictor`, of the picture as it is."""
     wanted, on_cpu = computing.backend, task.device.type == "cpu"
     if wanted in MAKERS and (computing.compiled or not on_cpu):
         where = "with --compiled" if on_cpu else "on a GPU"

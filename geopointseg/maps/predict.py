@@ -19,6 +19,7 @@ from geopointseg.grid import Window
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor, with_torch
 from geopointseg.learning.bundle import load
+from geopointseg.learning.ensemble import require_alike, together
 from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
@@ -56,6 +57,7 @@ def predict(
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
+    ensemble: Sequence[str] = (),
     computing: Computing = AUTO,
     crs: str | None = None,
     nodata: float | None = None,
@@ -77,6 +79,7 @@ def predict(
         window: Side of the square the model sees at once, a multiple of 32.
         overlap: Pixels shared by neighbouring windows, blended across.
         batch_size: Windows classified together.
+        ensemble: Other models of the same classes and bands, whose probabilities are averaged with the model's.
         computing: What computes the network, and in which number format.
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
@@ -107,19 +110,25 @@ def predict(
             f"expected a minimum mapping unit above 0 m² and superpixels of at least 2 pixels, got {mmu} and {pool_size}: "
             "change --mmu or --pool-size"
         )
-    task = load(model)
+    models = {str(name): load(name) for name in (model, *ensemble)}
+    if len(models) <= len(ensemble):
+        raise GeoPointSegError(f"expected every model once, got {', '.join(map(str, (model, *ensemble)))}")
+    require_alike(models)
+    task = models[str(model)]
     card = task.hparams["card"]
     given = card["nodata"] if nodata is None else nodata
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
-    opened = [accept(raster, card, allow) for raster in opened]
+    for one in models.values():
+        opened = [accept(raster, one.hparams["card"], allow) for raster in opened]
     asked: dict[Score, bool] = {"confidence": confidence, "probabilities": probabilities, "margin": margin}
     scores = [kind for kind, wanted in asked.items() if wanted]
     targets = _targets(out, opened, scores, overwrite)
     files: list[Path] = []
     classes = Classes.from_records(card["classes"])
     options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
-    ask = predictor(task, computing)
-    made_with = model_tags({str(model): task}, options) | {"BACKEND": f"{ask.backend} {ask.precision}"}
+    options["tta"] = computing.tta
+    ask = together(list(models.values()), computing) if ensemble else predictor(task, computing)
+    made_with = model_tags(models, options) | {"BACKEND": f"{ask.backend} {ask.precision}"}
     for raster, target in zip(opened, targets, strict=True):
         tags = made_with | raster_tags(raster)
         with ExitStack() as stack:

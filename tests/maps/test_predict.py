@@ -11,8 +11,9 @@ import torch
 from skimage.measure import label
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.backends import predictor
+from geopointseg.learning.backends import Computing, predictor, with_torch
 from geopointseg.learning.bundle import load, save
+from geopointseg.learning.turns import turned
 from geopointseg.maps import predict as module
 from geopointseg.maps.predict import classify, predict
 from geopointseg.maps.verify import judge_map
@@ -213,7 +214,7 @@ def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_pa
         assert made.tags()["SOFTWARE"].startswith("geopointseg ")
         assert made.tags()["RASTER"] == "scene.tif"
         assert json.loads(made.tags()["OPTIONS"]) == {
-            "overlap": 16, "window": 64, "pool": None, "pool_size": None, "mmu": None
+            "overlap": 16, "window": 64, "pool": None, "pool_size": None, "mmu": None, "tta": False
         }  # fmt: skip
         ids = made.read(1)
         # nodata 0 is not declared in the file: the model remembers it
@@ -316,6 +317,83 @@ def test_units_that_cannot_be_are_refused(checkpoint, scene, tmp_path, options):
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
     one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif").files[0] for name in "ab")
     assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.fixture
+def other_model(checkpoint, classes, tmp_path_factory):
+    """A factory of models with other random weights, and with a card of their own."""
+
+    def write(name, **card):
+        state = torch.load(checkpoint, weights_only=True)
+        state["hyper_parameters"]["card"] |= card
+        torch.manual_seed(1)
+        state["state_dict"] = {
+            key: value + 0.02 * torch.randn(value.shape)
+            if key.startswith("model.decoder") and value.ndim == 4
+            else value
+            for key, value in state["state_dict"].items()
+        }
+        path = tmp_path_factory.mktemp("other") / name
+        torch.save(state, path)
+        return path
+
+    return write
+
+
+def test_an_ensemble_maps_the_mean_of_its_models(checkpoint, other_model, scene, tmp_path, pixels):
+    other, options = other_model("other.ckpt"), {"window": 64, "overlap": 16, "probabilities": True}
+    made = predict(checkpoint, [str(scene)], out=tmp_path / "both.tif", ensemble=[str(other)], **options)
+    assert "2 models averaged" in str(made)
+    shares = {}
+    for name, models in {"one": (checkpoint, []), "two": (other, []), "both": (checkpoint, [str(other)])}.items():
+        out = tmp_path / f"{name}.tif"
+        predict(models[0], [str(scene)], out=out, ensemble=models[1], overwrite=True, **options)
+        with rasterio.open(tmp_path / f"{name}_probabilities.tif") as source:
+            shares[name] = source.read().astype(float) * 0.004
+    known = pixels(tmp_path / "both.tif") != 255
+    mean = (shares["one"] + shares["two"]) / 2
+    np.testing.assert_allclose(shares["both"][:, known], mean[:, known], atol=0.004 + 1e-6)
+    assert np.abs(shares["one"] - shares["two"])[:, known].max() > 0.02
+    with rasterio.open(made.files[0]) as source:
+        tags = source.tags()
+    assert tags["MODEL"] == "model.ckpt, other.ckpt"
+    assert len(set(tags["MODEL_SHA256"].split(", "))) == 2
+
+
+def test_models_that_do_not_go_together_are_refused(checkpoint, other_model, classes, scene, tmp_path):
+    records = [*classes.records()]
+    records[0] |= {"name": "sand"}
+    for card, message in (
+        ({"classes": records}, "expected models of the same classes, got bare .* in .*model.ckpt and sand"),
+        ({"pixel_size": [1.0, 1.0]}, "expected pixels of about 1 x 1"),
+    ):
+        with pytest.raises(GeoPointSegError, match=message):
+            predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", ensemble=[str(other_model("o.ckpt", **card))])
+    with pytest.raises(GeoPointSegError, match="expected every model once"):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", ensemble=[str(checkpoint)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flips_and_turns_are_told_on_the_map(checkpoint, scene, tmp_path, pixels):
+    options = {"window": 64, "overlap": 16, "probabilities": True}
+    made = predict(checkpoint, [str(scene)], out=tmp_path / "tta.tif", computing=Computing(tta=True), **options)
+    assert "eight flips and turns averaged" in str(made)
+    with rasterio.open(made.files[0]) as source:
+        assert json.loads(source.tags()["OPTIONS"])["tta"] is True
+    predict(checkpoint, [str(scene)], out=tmp_path / "plain.tif", **options)
+    one, other = ((tmp_path / f"{name}_probabilities.tif").read_bytes() for name in ("tta", "plain"))
+    assert one != other
+
+
+@pytest.mark.parametrize("strip", [23, 100])
+def test_flips_and_turns_leave_no_seam(raster_file, copyist, classes, monkeypatch, strip):
+    truth = noise(70, 190)
+    raster, ask = open_raster(raster_file(truth)), turned(with_torch(Blur(classes)))
+    whole = assembled(Blur(classes), raster, ask=ask, window=64, overlap=16)
+    monkeypatch.setattr(module, "STRIP", strip)
+    np.testing.assert_array_equal(assembled(Blur(classes), raster, ask=ask, window=64, overlap=16), whole)
+    copied = assembled(copyist, raster, ask=turned(with_torch(copyist)), window=64, overlap=16)
+    np.testing.assert_array_equal(copied, truth)
 
 
 def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
