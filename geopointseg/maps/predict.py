@@ -24,10 +24,11 @@ from geopointseg.learning.infer import probabilities as find_probabilities
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.pool import pool as pooled
+from geopointseg.maps.pool import pool_mean
 from geopointseg.maps.provenance import model_tags, raster_tags
 from geopointseg.maps.scores import Add, Score, drop_scores, score_path, writing_scores
 from geopointseg.maps.sieve import sieve
-from geopointseg.maps.spool import spooled
+from geopointseg.maps.spool import spooled, spooled_probabilities
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import require_new_map, write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
@@ -65,7 +66,7 @@ def predict(
     confidence: bool = False,
     probabilities: bool = False,
     margin: bool = False,
-    pool: Literal["vote"] | None = None,
+    pool: Literal["vote", "mean"] | None = None,
     pool_size: int = 100,
     mmu: float | None = None,
     overwrite: bool = False,
@@ -87,7 +88,8 @@ def predict(
         confidence: Write MAP_confidence.tif, too: how probable the class is.
         probabilities: Write MAP_probabilities.tif, too: how probable every class is, a band for each.
         margin: Write MAP_margin.tif, too: how much more probable the class is than the second.
-        pool: vote gives every superpixel of the raster the class that most of its pixels have.
+        pool: vote gives every superpixel of the raster the class that most of its pixels have, mean the class that is
+            the likeliest on the mean of their probabilities.
         pool_size: Mean area of those superpixels, in pixels.
         mmu: Minimum mapping unit in m²: smaller patches go to the neighbour with the longest common border. It comes
             last; the scores stay those of the network.
@@ -139,10 +141,15 @@ def predict(
                 )
                 for place, kind in zip(places, scores, strict=True)
             ]
-            windows = classify(
-                task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size, adding=adding
-            )
-            if pool:
+            classified = partial(classify, task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size)
+            if pool == "mean":
+                laid = stack.enter_context(
+                    spooled_probabilities(classified, raster.grid, len(classes), near=target, adding=adding)
+                )
+                windows = pool_mean(laid, raster, size=pool_size)
+            else:
+                windows = classified(adding=adding)
+            if pool == "vote":
                 laid = stack.enter_context(spooled(windows, raster.grid, near=target))
                 windows = pooled(laid, raster, size=pool_size)
             if mmu is not None:

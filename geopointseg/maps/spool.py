@@ -1,6 +1,6 @@
 """Spooling: a map on its way is laid down on disk, for what has to see more of it than a window."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED
 from geopointseg.files import new_folder
 from geopointseg.grid import Grid, Window
+from geopointseg.maps.scores import Add
 from geopointseg.raster import creating
 
-__all__ = ["Windows", "spooled"]
+__all__ = ["NO_PROBABILITY", "STEPS", "Windows", "spooled", "spooled_probabilities"]
 
 Windows = Iterable[tuple[Window, NDArray[np.uint8]]]
 """(window, ids), in any order."""
+STEPS, NO_PROBABILITY = 65534, 65535
+"""Probabilities lie on disk as so many steps from 0 to 1; and what stands for none."""
 
 
 @contextmanager
@@ -31,4 +34,37 @@ def spooled(windows: Windows, grid: Grid, *, near: Path) -> Iterator[Path]:
         with creating(path, grid, nodata=UNLABELLED) as target:
             for window, ids in windows:
                 target.write(ids, 1, window=window.to_rasterio())
+        yield path
+
+
+@contextmanager
+def spooled_probabilities(
+    made: Callable[..., Windows], grid: Grid, count: int, *, near: Path, adding: Sequence[Add] = ()
+) -> Iterator[Path]:
+    """Write probabilities to a temporary raster beside `near`; it goes when the block ends.
+
+    Args:
+        made: Gives class ids window by window, which are left aside, and tells everything in its argument `adding` the
+            probabilities of each, as `geopointseg.maps.predict.classify` does.
+        grid: Of the raster.
+        count: How many classes there are.
+        near: The map that is being made.
+        adding: What else is told.
+
+    Yields:
+        A raster of uint16 with a band for each class: it needs two bytes per class and pixel, before compression.
+
+    Raises:
+        GeoPointSegError: the folder cannot be written, or the disk is full.
+    """
+    with TemporaryDirectory(prefix=f".{near.stem}.spool-", dir=new_folder(near.parent)) as folder:
+        path = Path(folder) / "probabilities.tif"
+        with creating(path, grid, count=count, dtype="uint16", nodata=NO_PROBABILITY) as target:
+
+            def add(window: Window, probabilities: NDArray[np.float32]) -> None:
+                steps = np.where(np.isnan(probabilities), NO_PROBABILITY, np.round(probabilities * STEPS))
+                target.write(steps.astype(np.uint16), window=window.to_rasterio())
+
+            for _ in made(adding=[*adding, add]):
+                pass
         yield path
