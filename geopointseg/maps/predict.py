@@ -28,7 +28,7 @@ from geopointseg.maps.pool import pool_mean
 from geopointseg.maps.provenance import model_tags, raster_tags
 from geopointseg.maps.scores import Add, Score, drop_scores, score_path, writing_scores
 from geopointseg.maps.sieve import sieve
-from geopointseg.maps.spool import spooled, spooled_probabilities
+from geopointseg.maps.spool import in_steps, spooled, spooled_probabilities
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import require_new_map, write_map
 from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
@@ -144,7 +144,7 @@ def predict(
             classified = partial(classify, task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size)
             if pool == "mean":
                 laid = stack.enter_context(
-                    spooled_probabilities(classified, raster.grid, len(classes), near=target, adding=adding)
+                    spooled_probabilities(in_steps(classified, adding), raster.grid, len(classes), near=target)
                 )
                 windows = pool_mean(laid, raster, size=pool_size)
             else:

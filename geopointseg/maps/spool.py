@@ -14,7 +14,7 @@ from geopointseg.grid import Grid, Window
 from geopointseg.maps.scores import Add
 from geopointseg.raster import creating
 
-__all__ = ["NO_PROBABILITY", "STEPS", "Windows", "spooled", "spooled_probabilities"]
+__all__ = ["NO_PROBABILITY", "STEPS", "Windows", "as_steps", "in_steps", "spooled", "spooled_probabilities"]
 
 Windows = Iterable[tuple[Window, NDArray[np.uint8]]]
 """(window, ids), in any order."""
@@ -39,20 +39,18 @@ def spooled(windows: Windows, grid: Grid, *, near: Path) -> Iterator[Path]:
 
 @contextmanager
 def spooled_probabilities(
-    made: Callable[..., Windows], grid: Grid, count: int, *, near: Path, adding: Sequence[Add] = ()
+    windows: Iterable[tuple[Window, NDArray[np.uint16]]], grid: Grid, count: int, *, near: Path
 ) -> Iterator[Path]:
     """Write probabilities to a temporary raster beside `near`; it goes when the block ends.
 
     Args:
-        made: Gives class ids window by window, which are left aside, and tells everything in its argument `adding` the
-            probabilities of each, as `geopointseg.maps.predict.classify` does.
+        windows: (window, steps): (classes, height, width) as `as_steps` makes them, in any order.
         grid: Of the raster.
         count: How many classes there are.
         near: The map that is being made.
-        adding: What else is told.
 
     Yields:
-        A raster of uint16 with a band for each class: it needs two bytes per class and pixel, before compression.
+        A raster with a band for each class: it needs two bytes per class and pixel, before compression.
 
     Raises:
         GeoPointSegError: the folder cannot be written, or the disk is full.
@@ -60,11 +58,26 @@ def spooled_probabilities(
     with TemporaryDirectory(prefix=f".{near.stem}.spool-", dir=new_folder(near.parent)) as folder:
         path = Path(folder) / "probabilities.tif"
         with creating(path, grid, count=count, dtype="uint16", nodata=NO_PROBABILITY) as target:
-
-            def add(window: Window, probabilities: NDArray[np.float32]) -> None:
-                steps = np.where(np.isnan(probabilities), NO_PROBABILITY, np.round(probabilities * STEPS))
-                target.write(steps.astype(np.uint16), window=window.to_rasterio())
-
-            for _ in made(adding=[*adding, add]):
-                pass
+            for window, steps in windows:
+                target.write(steps, window=window.to_rasterio())
         yield path
+
+
+def as_steps(probabilities: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Probabilities of pixels in whole steps, fine enough for their means; `NO_PROBABILITY` for NaN."""
+    steps = np.round(np.nan_to_num(probabilities) * STEPS)
+    return np.where(np.isnan(probabilities), NO_PROBABILITY, steps).astype(np.uint16)
+
+
+def in_steps(made: Callable[..., Windows], adding: Sequence[Add] = ()) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
+    """Probabilities in steps, window by window, where classes are found.
+
+    Args:
+        made: Gives class ids window by window, which are left aside, and tells everything in its argument `adding` the
+            probabilities of each, as `geopointseg.maps.predict.classify` does.
+        adding: What else is told.
+    """
+    told: list[tuple[Window, NDArray[np.uint16]]] = []
+    for _ in made(adding=[*adding, lambda window, shares: told.append((window, as_steps(shares)))]):
+        yield from told
+        told.clear()

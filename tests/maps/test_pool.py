@@ -8,7 +8,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.maps import pool as module
 from geopointseg.maps.pool import mean_class, pool, pool_mean, vote
-from geopointseg.maps.spool import STEPS, spooled_probabilities
+from geopointseg.maps.spool import STEPS, as_steps, in_steps, spooled_probabilities
 from geopointseg.raster import open_raster, statistics, valid
 
 
@@ -45,7 +45,9 @@ def test_specks_within_a_superpixel_go_and_nodata_stays(raster_file, class_map):
 def test_the_likeliest_on_the_mean_decides_even_against_most_pixels():
     sure = np.array([[0.45, 0.45, 0.45, 0.95], [0.3, 0.3, 0.3, np.nan]])  # of the second class
     shares = np.stack([1 - sure, sure])
-    steps = np.where(np.isnan(shares), 65535, np.round(np.nan_to_num(shares) * STEPS)).astype(np.uint16)
+    steps = as_steps(shares)
+    assert steps.dtype == np.uint16
+    np.testing.assert_allclose(np.where(steps == 65535, np.nan, steps / STEPS), shares, atol=1e-5)
     regions = np.array([[1, 1, 1, 1], [2, 2, 2, 0]], np.int32)
     assert vote(np.where(sure > 0.5, 1, 0).astype(np.uint8), regions)[0].tolist() == [0, 0, 0, 0]
     assert mean_class(steps, regions).tolist() == [[1, 1, 1, 1], [0, 0, 0, 255]]
@@ -71,7 +73,7 @@ def laid(raster, shares, near, told=None):
                 yield here, np.zeros(part.shape[1:], np.uint8)
 
     adding = [lambda *given: told.append(given)] if told is not None else []
-    return spooled_probabilities(made, raster.grid, len(shares), near=near, adding=adding)
+    return spooled_probabilities(in_steps(made, adding), raster.grid, len(shares), near=near)
 
 
 def whole_mean(path, raster, **options):
@@ -129,7 +131,7 @@ def test_windows_do_not_show_in_means_on_a_real_raster(data, raster_file, tmp_pa
     picture = np.moveaxis(imread(data / "dubai_mbrsc" / "images" / "tile1_001.jpg"), -1, 0)
     raster = open_raster(raster_file(picture))
     noise = np.random.default_rng(0).dirichlet(np.ones(3), picture.shape[1:]).transpose(2, 0, 1)
-    shares = 0.3 * noise + 0.7 * picture / picture.sum(axis=0, dtype=float)
+    shares = 0.3 * noise + 0.7 * (picture + 1.0) / (picture + 1.0).sum(axis=0)
     with laid(raster, shares, tmp_path / "map.tif") as path:
         at_once, cut = whole_mean(path, raster, window=4096), whole_mean(path, raster, window=256)
     assert (at_once != shares.argmax(axis=0)).mean() > 0.1  # it does something
