@@ -133,7 +133,9 @@ def open_raster(
             color, descriptions, dtype = source.colorinterp, source.descriptions, source.dtypes[0]
             own_nodata = source.nodata
     except RasterioError as error:
-        raise GeoPointSegError(f"expected a raster that GDAL reads, got {path} ({error}): check the file") from error
+        raise GeoPointSegError(
+            f"expected a raster that GDAL reads, got {located(path)} ({error}): check the file"
+        ) from error
     if transform.is_identity:
         raise GeoPointSegError(
             f"expected a georeferenced raster, got {path}, which only has rows and columns: give it a place with "
@@ -245,7 +247,7 @@ def reading(path: Path, window: Window) -> Iterator[DatasetReader]:
             yield _held_open(path, changed, os.getpid(), threading.get_ident())
     except (RasterioError, OSError) as error:
         raise GeoPointSegError(
-            f"expected a whole raster, got {path}, which cannot be read at row {window.row}, column {window.col} "
+            f"expected a whole raster, got {located(path)}, which cannot be read at row {window.row}, column {window.col} "
             f"({error}): the file is damaged or cut short; fetch it again"
         ) from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from geopointseg.maps.job import Job
 from geopointseg.maps.lattice import Shard
 from geopointseg.maps.scores import score_bytes
 from geopointseg.maps.shards import writing_shard
+from geopointseg.maps.spool import as_steps
 
 __all__ = ["Portion", "compute", "portions"]
 
@@ -79,14 +81,17 @@ def compute(portion: Portion, predictor: Predictor | None = None) -> None:
         ) from error
 
 
-def _parts(job: Job, inside: Window, weighed: NDArray[np.float32]) -> list[NDArray[np.uint8]]:
-    """What a shard keeps of a window: ids, then the bytes of each score."""
-    scored: list[NDArray[np.uint8]] = []
+def _parts(job: Job, inside: Window, weighed: NDArray[np.float32]) -> list[NDArray[Any]]:
+    """What a shard keeps of a window: ids, then the bytes of each score, then the probabilities if they are pooled."""
+    scored: list[NDArray[Any]] = []
 
     def add(_: Window, shares: NDArray[np.float32]) -> None:
         scored.extend(score_bytes(shares, kind) for kind in job.scores)
+        if job.tidying.pool == "mean":
+            scored.append(as_steps(shares))
 
-    return [decided(job.raster, inside, weighed, [add] if job.scores else []), *scored]
+    needed = job.scores or job.tidying.pool == "mean"
+    return [decided(job.raster, inside, weighed, [add] if needed else []), *scored]
 
 
 @lru_cache(maxsize=2)

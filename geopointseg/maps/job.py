@@ -48,13 +48,14 @@ class Tidying:
     """What is done to the classes in the end, once all are there.
 
     Args:
-        pool: vote gives every superpixel of the raster the class that most of its pixels have.
+        pool: vote gives every superpixel of the raster the class that most of its pixels have, mean the class that is
+            the likeliest on the mean of their probabilities.
         pool_size: Mean area of those superpixels, in pixels.
         mmu: Minimum mapping unit in m²: smaller patches go to the neighbour with the longest common border. It comes
             last; the scores stay those of the network.
     """
 
-    pool: Literal["vote"] | None = None
+    pool: Literal["vote", "mean"] | None = None
     pool_size: int = 100
     mmu: float | None = None
 
@@ -128,6 +129,7 @@ def new_job(
         "content of the raster": content_of(raster),
         **{name.replace("_", "-"): getattr(windowing, name) for name in Windowing.__slots__},
         "scores": list(scores),
+        "pool-mean": tidying.pool == "mean",
     }
     return Job(target, raster, classes, windowing, tuple(scores), tidying, tags, facts)
 

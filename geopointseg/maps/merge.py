@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new
 from geopointseg.grid import Window
 from geopointseg.maps.job import Job, folder_of, read_manifest, write_manifest
-from geopointseg.maps.pool import pool
+from geopointseg.maps.pool import pool, pool_mean
 from geopointseg.maps.scores import drop_scores, score_path, writing_score_bytes
 from geopointseg.maps.shards import drop_finished, fits_held, read_shard, remove_shards, unfinished
 from geopointseg.maps.sieve import sieve
-from geopointseg.maps.spool import Windows, spooled
+from geopointseg.maps.spool import Windows, spooled, spooled_probabilities
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import map_files, require_new_map, write_map
 
@@ -97,8 +97,8 @@ def merge_job(job: Job, *, overwrite: bool) -> list[Path]:
     require_place(job, overwrite=overwrite)
     require_all(job)
     if fits_held(job) == "merging":
-        _clear_up(job)
-    overwrite = overwrite or fits_held(job) == "merging"
+        overwrite = True
+    _clear_up(job)
     write_manifest(job, "merging")
     with ExitStack() as stack:
         for number, kind in enumerate(job.scores, 1):
@@ -112,9 +112,13 @@ def merge_job(job: Job, *, overwrite: bool) -> list[Path]:
                     overwrite=overwrite,
                 )
             )
-            for window, steps in _all(job, number):
-                write(window, steps)
+            for window, scored in _all(job, number):
+                write(window, scored)
         windows: Windows = _all(job)
+        if job.tidying.pool == "mean":
+            steps = _all(job, len(job.scores) + 1)
+            laid = stack.enter_context(spooled_probabilities(steps, job.raster.grid, len(job.classes), near=job.target))
+            windows = pool_mean(laid, job.raster, size=job.tidying.pool_size)
         if job.tidying.pool == "vote":
             laid = stack.enter_context(spooled(windows, job.raster.grid, near=job.target))
             windows = pool(laid, job.raster, size=job.tidying.pool_size)
@@ -130,16 +134,18 @@ def merge_job(job: Job, *, overwrite: bool) -> list[Path]:
     return merged_files(job)
 
 
-def _all(job: Job, part: int = 0) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+def _all(job: Job, part: int = 0) -> Iterator[tuple[Window, NDArray[Any]]]:
     """One part of all shards."""
     for shard in job.lattice.shards():
         yield from read_shard(job, shard, part)
 
 
 def _clear_up(job: Job) -> None:
-    """Remove what a merge that was killed left beside the map: hidden folders and files of its name."""
+    """Remove what a run that was killed left beside the map: hidden folders and files of its name."""
     stems = [job.target.stem, *(score_path(job.target, kind).stem for kind in job.scores)]
     hidden = tuple(f".{stem}.{what}-" for stem in stems for what in ("partial", "old", "spool"))
     for leftover in job.target.parent.iterdir():
         if leftover.name.startswith(hidden):
             shutil.rmtree(leftover, ignore_errors=True)
+        elif leftover.name.startswith(".probe-"):
+            leftover.unlink(missing_ok=True)

@@ -118,7 +118,8 @@ def disk_bytes(job: Job) -> int:
     """Room that making a map takes: shards and temporary files too. Class ids compress well, scores hardly."""
     spools = (job.tidying.pool is not None) + (job.tidying.mmu is not None)
     pixels = job.raster.grid.height * job.raster.grid.width
-    return int(pixels * (FOLDED * (COPIES + spools) + sum(_score_bands(job)) * COPIES) + MARGIN)
+    pooled = 4 * len(job.classes) if job.tidying.pool == "mean" else 0  # two bytes for each class, twice
+    return int(pixels * (FOLDED * (COPIES + spools) + sum(_score_bands(job)) * COPIES + pooled) + MARGIN)
 
 
 def require_room(jobs: Sequence[Job]) -> None:

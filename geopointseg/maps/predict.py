@@ -19,7 +19,7 @@ from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.classify import classify
 from geopointseg.maps.compute import Portion, compute, portions
-from geopointseg.maps.job import Job, Tidying, new_job
+from geopointseg.maps.job import Job, Tidying, new_job, read_manifest
 from geopointseg.maps.lattice import Shard, Windowing
 from geopointseg.maps.merge import merge_job, merged_files, require_place
 from geopointseg.maps.outlook import Outlook, foresee, require_room
@@ -119,6 +119,8 @@ def predict(
     if dry_run:
         return PredictReport((), made, tuple(foresee(job, made, running) for job in jobs), "")
     for job in jobs:
+        if part is None and read_manifest(job.target) is None:
+            remove_shards(job.target)  # of a run that was killed while it removed them
         require_place(job, overwrite=overwrite)
     work = _work(jobs, part, running, lambda job, some: Portion(job, some, _found(models), settled, running.threads))
     doing = partial(compute, predictor=made) if running.executor == "serial" else compute

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,7 +98,7 @@ def remove_shards(target: Path) -> None:
     foreign = [entry.name for entry in folder.iterdir() if not _is_ours(entry.name)]
     if foreign:
         raise GeoPointSegError(f"expected nothing but shards in {folder}, got {foreign[0]}: move it elsewhere")
-    (folder / MANIFEST).unlink(missing_ok=True)  # first: without it, what is left of the others is nothing
+    (folder / MANIFEST).unlink(missing_ok=True)  # first: without it, what is left of the others counts for nothing
     shutil.rmtree(folder)
 
 
@@ -179,7 +180,7 @@ def read_shard(job: Job, shard: Shard, part: int = 0) -> Iterator[tuple[Window, 
     Args:
         job: The job.
         shard: One that is done.
-        part: 0, the ids, or n, the n-th score.
+        part: 0, the ids; n, the n-th score; or behind the last of these, the probabilities that are pooled.
 
     Raises:
         GeoPointSegError: it is missing, damaged, or of another job.
@@ -195,7 +196,7 @@ def read_shard(job: Job, shard: Shard, part: int = 0) -> Iterator[tuple[Window, 
                     with file.open(name) as entry:  # it compares the checksum
                         array = np.load(io.BytesIO(entry.read()), allow_pickle=False)
                     yield Window(row, col, *array.shape[-2:]), array
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError) as error:
         raise GeoPointSegError(
             f"expected a whole shard, got {path} ({error}): remove that file and run the same command again"
         ) from error

@@ -300,12 +300,16 @@ def least_patch(ids):
     return np.bincount(label(ids, background=255, connectivity=1).ravel())[1:].min()
 
 
-def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, tmp_path, pixels):
+@pytest.mark.parametrize("pool", ["vote", "mean"])
+def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, tmp_path, pixels, pool):
     halves = np.random.default_rng(0).integers(1, 6, size=(2, 60, 80), dtype=np.uint8)
     halves[:, :, 40:] += 180
     path = raster_file(halves, nodata=0)
-    options = {"window": 64, "overlap": 16, "pool": "vote", "pool_size": 2000, "allow": ["values"]}
+    options = {"window": 64, "overlap": 16, "pool": pool, "pool_size": 2000, "allow": ["values"]}
+    options |= {"confidence": True}
     ids = pixels(predict(checkpoint, [str(path)], out=tmp_path / "map.tif", **options).files[0])
+    assert not judge_map(tmp_path / "map.tif").failed
+    assert not list(tmp_path.glob(".*"))
     assert len(np.unique(ids[:, :40])) == len(np.unique(ids[:, 40:])) == 1
 
 
