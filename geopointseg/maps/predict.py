@@ -21,6 +21,7 @@ from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor,
 from geopointseg.learning.bundle import load
 from geopointseg.learning.ensemble import require_alike, together
 from geopointseg.learning.infer import probabilities as find_probabilities
+from geopointseg.learning.overlap import ahead, in_order
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.pool import pool as pooled
@@ -155,6 +156,7 @@ def predict(
             if mmu is not None:
                 laid = stack.enter_context(spooled(windows, raster.grid, near=target))
                 windows = sieve(laid, raster.grid, mmu)
+            windows = ahead(windows) if ask.lanes > 1 else windows
             check = partial(require_sound, grid=raster.grid)
             files += write_map(target, raster.grid, classes, windows, tags=tags, check=check, overwrite=overwrite)
         drop_scores(target, kept=scores)
@@ -200,13 +202,14 @@ def classify(
     window: int = 512,
     overlap: int = 64,
     batch_size: int = 4,
+    lanes: int = 1,
     adding: Sequence[Add] = (),
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Class ids of a raster, band of rows by band of rows.
 
     Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
     weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What computes the task's
-    network, `ask`, is torch in float32 unless given. What `adding` holds is given the probabilities of the same windows,
+    network, `ask`, is torch in float32 unless given, and asked from so many threads, `lanes`. What `adding` holds is given the probabilities of the same windows,
     NaN where the raster has no data.
 
     Yields:
@@ -228,8 +231,10 @@ def classify(
             if held is not None:
                 band[:, :overlap] = held
             windows = [Window(row, col, window, window) for col in touching]
-            for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
-                for place, share in zip(batch, find_probabilities(ask, raster, batch), strict=True):
+            batches = [windows[i : i + batch_size] for i in range(0, len(windows), batch_size)]
+            answers = in_order(partial(find_probabilities, ask, raster), batches, threads=lanes)
+            for batch, shares in zip(batches, answers, strict=True):
+                for place, share in zip(batch, shares, strict=True):
                     a, b = max(place.col, left), min(place.col + window, right)
                     band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
             held = band[:, stride:].copy()
