@@ -23,7 +23,7 @@ from geopointseg.learning.bundle import load
 from geopointseg.learning.gpu import LANES, with_lanes
 from geopointseg.learning.overlap import ahead
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.predict import classify
+from geopointseg.maps.classify import classify
 from geopointseg.maps.write import write_map
 from geopointseg.raster import open_raster
 

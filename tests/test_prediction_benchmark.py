@@ -9,7 +9,7 @@ from benchmarks import gpu, huge, predict, seams
 from benchmarks.prediction_data import PLACE, write_raster
 from geopointseg.grid import Window
 from geopointseg.learning.backends import with_torch
-from geopointseg.maps.predict import classify
+from geopointseg.maps.classify import classify
 from geopointseg.raster import open_raster, read
 
 

@@ -6,6 +6,7 @@ what is installed alone, never on a clock: the same installation gives the same 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -199,13 +200,11 @@ def _with_onnxruntime(graph: bytes, _: Format) -> Ask:
 
 def _with_openvino(graph: bytes, number_format: Format) -> Ask:
     """Ask OpenVINO, on the CPU, with as many threads as torch has."""
-    import openvino
-
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if number_format == "bf16-mixed" else "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    core = openvino.Core()
+    core = _core()
     compiled = core.compile_model(core.read_model(graph), "CPU", settings)
 
     def ask(pixels: Pixels) -> Pixels:
@@ -213,6 +212,14 @@ def _with_openvino(graph: bytes, number_format: Format) -> Ask:
         return found
 
     return _on_whole_sides(ask)
+
+
+@cache
+def _core() -> Any:  # noqa: ANN401 - an extra that mypy need not have
+    """OpenVINO's one core: each that compiles takes the thread's signal stack, and after two the next process to be forked dies."""
+    import openvino
+
+    return openvino.Core()
 
 
 MAKERS: Mapping[str, Callable[[bytes, Format], Ask]] = {
