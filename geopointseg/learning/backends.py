@@ -17,6 +17,7 @@ from torch import Tensor
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.agreement import Ask, Pixels, compare
+from geopointseg.learning.gpu import LANES, with_lanes
 from geopointseg.learning.graph import INPUT, OUTPUT, onnx_graph
 from geopointseg.learning.precision import Format, Precision, to_predict_in
 from geopointseg.learning.task import PointSegmentationTask
@@ -57,7 +58,7 @@ AUTO = Computing()
 class Predictor:
     """A trained network, ready to be asked.
 
-    It stays in the process and the thread that made it: another makes its own, with the same `backend` and `precision`, and
+    It stays in the process and, unless it has several lanes, the thread that made it: another makes its own, with the same `backend` and `precision`, and
     finds the same, bit by bit.
     """
 
@@ -67,6 +68,8 @@ class Predictor:
     backend: Name
     precision: Format
     why: str
+    lanes: int = 1
+    """How many threads may ask at once."""
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Raw pixels (batch, bands, height, width), NaN where there is no data, to probabilities."""
@@ -123,6 +126,8 @@ def _chosen(task: PointSegmentationTask, computing: Computing) -> Predictor:
         why = "; ".join([why, *remarks])
         if chosen:
             return replace(chosen, why=why)
+    if not on_cpu and not computing.compiled:
+        return Predictor(with_lanes(task, number_format), task.classes, "torch", number_format, why, lanes=LANES)
     ask = with_torch(task, number_format, compiled=computing.compiled)
     return Predictor(ask, task.classes, "torch", number_format, why)
 

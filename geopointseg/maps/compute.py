@@ -17,6 +17,7 @@ from geopointseg.grid import Window
 from geopointseg.learning.backends import Computing, Predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.ensemble import together
+from geopointseg.learning.overlap import ahead
 from geopointseg.maps.classify import blended, decided
 from geopointseg.maps.job import Job
 from geopointseg.maps.lattice import Shard
@@ -67,7 +68,9 @@ def compute(portion: Portion, predictor: Predictor | None = None) -> None:
     job, done = portion.job, 0
     try:
         made = predictor or _prepared(portion.models, portion.computing, portion.threads, threading.get_ident())
-        steps = blended(made.ask, len(made.classes), job.raster, job.lattice, portion.shards)
+        lanes, given = made.lanes, (len(made.classes), job.raster, job.lattice, portion.shards)
+        steps = blended(made.ask, *given, lanes=lanes)
+        steps = ahead(steps) if lanes > 1 else steps  # what is blended on is not what is written
         for shard, windows in groupby(steps, key=itemgetter(0)):
             with writing_shard(job, shard) as add:
                 for _, inside, weighed in windows:

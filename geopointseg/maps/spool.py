@@ -1,6 +1,6 @@
 """Spooling: a map on its way is laid down on disk, for what has to see more of it than a window."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED
 from geopointseg.files import new_folder
 from geopointseg.grid import Grid, Window
-from geopointseg.maps.scores import Add
 from geopointseg.raster import creating
 
-__all__ = ["NO_PROBABILITY", "STEPS", "Windows", "as_steps", "in_steps", "spooled", "spooled_probabilities"]
+__all__ = ["NO_PROBABILITY", "STEPS", "Windows", "as_steps", "spooled", "spooled_probabilities"]
 
 Windows = Iterable[tuple[Window, NDArray[np.uint8]]]
 """(window, ids), in any order."""
@@ -67,17 +66,3 @@ def as_steps(probabilities: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Probabilities of pixels in whole steps, fine enough for their means; `NO_PROBABILITY` for NaN."""
     steps = np.round(np.nan_to_num(probabilities) * STEPS)
     return np.where(np.isnan(probabilities), NO_PROBABILITY, steps).astype(np.uint16)
-
-
-def in_steps(made: Callable[..., Windows], adding: Sequence[Add] = ()) -> Iterator[tuple[Window, NDArray[np.uint16]]]:
-    """Probabilities in steps, window by window, where classes are found.
-
-    Args:
-        made: Gives class ids window by window, which are left aside, and tells everything in its argument `adding` the
-            probabilities of each, as `geopointseg.maps.predict.classify` does.
-        adding: What else is told.
-    """
-    told: list[tuple[Window, NDArray[np.uint16]]] = []
-    for _ in made(adding=[*adding, lambda window, shares: told.append((window, as_steps(shares)))]):
-        yield from told
-        told.clear()

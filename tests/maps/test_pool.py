@@ -8,7 +8,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.maps import pool as module
 from geopointseg.maps.pool import mean_class, pool, pool_mean, vote
-from geopointseg.maps.spool import STEPS, as_steps, in_steps, spooled_probabilities
+from geopointseg.maps.spool import STEPS, as_steps, spooled_probabilities
 from geopointseg.raster import open_raster, statistics, valid
 
 
@@ -60,20 +60,16 @@ def test_ties_go_to_the_lowest_id_and_regions_without_data_stay_so():
     assert mean_class(np.full((3, 2, 2), 65535, np.uint16), np.zeros((2, 2), np.int32)).tolist() == [[255] * 2] * 2
 
 
-def laid(raster, shares, near, told=None):
+def laid(raster, shares, near):
     """A spool of probabilities (classes, height, width) that come in windows of 40 x 50."""
 
-    def made(*, adding):
+    def windows():
         for row in range(0, raster.grid.height, 40):
             for col in range(0, raster.grid.width, 50):
                 here = Window(row, col, 40, 50).within(*raster.grid.shape)
-                part = shares[:, row : row + here.height, col : col + here.width]
-                for add in adding:
-                    add(here, part.astype(np.float32))
-                yield here, np.zeros(part.shape[1:], np.uint8)
+                yield here, as_steps(shares[:, row : row + here.height, col : col + here.width].astype(np.float32))
 
-    adding = [lambda *given: told.append(given)] if told is not None else []
-    return spooled_probabilities(in_steps(made, adding), raster.grid, len(shares), near=near)
+    return spooled_probabilities(windows(), raster.grid, len(shares), near=near)
 
 
 def whole_mean(path, raster, **options):
@@ -100,13 +96,12 @@ def test_every_superpixel_takes_its_likeliest_class_window_by_window(raster_file
     halves = np.stack([halves, np.full_like(halves, 7)])
     halves[:, :3, :3] = 99
     shares[:, :3, :3] = np.nan
-    raster, told = open_raster(raster_file(halves, nodata=99)), []
-    with laid(raster, shares, tmp_path / "map.tif", told) as path:
+    raster = open_raster(raster_file(halves, nodata=99))
+    with laid(raster, shares, tmp_path / "map.tif") as path:
         found = whole_mean(path, raster, size=2000, window=window)
     expected = np.where(halves[0] > 0, 0, 1)
     expected[:3, :3] = 255
     np.testing.assert_array_equal(found, expected)
-    assert sum(part.shape[1] * part.shape[2] for _, part in told) == 60 * 80
     assert list(tmp_path.iterdir()) == []  # the spool is gone
 
 

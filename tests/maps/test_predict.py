@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from calling import predict
 from skimage.measure import label
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.learning import infer
 from geopointseg.learning.backends import Computing, predictor, with_torch
 from geopointseg.learning.bundle import load, save
 from geopointseg.learning.turns import turned
@@ -74,6 +76,14 @@ def test_the_batch_size_does_not_show(raster_file, classes, batch_size):
     raster = open_raster(raster_file(noise(70, 190)))
     whole = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=4)
     np.testing.assert_array_equal(assembled(Blur(classes), raster, window=64, overlap=16, batch_size=batch_size), whole)
+
+
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_threads_that_ask_at_once_do_not_show(raster_file, classes, lanes):
+    raster = open_raster(raster_file(noise(70, 190)))
+    whole = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=1)
+    found = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=1, lanes=lanes)
+    np.testing.assert_array_equal(found, whole)
 
 
 class Blur(torch.nn.Module):
@@ -401,6 +411,22 @@ def test_flips_and_turns_leave_no_seam(raster_file, copyist, classes, monkeypatc
     np.testing.assert_array_equal(assembled(Blur(classes), raster, ask=ask, window=64, overlap=16), whole)
     copied = assembled(copyist, raster, ask=turned(with_torch(copyist)), window=64, overlap=16)
     np.testing.assert_array_equal(copied, truth)
+
+
+def test_reading_and_writing_beside_the_network_changes_no_bit(checkpoint, scene, tmp_path, monkeypatch):
+    options = {"window": 64, "overlap": 16, "confidence": True, "pool": "mean", "mmu": 400}
+    one = predict(checkpoint, [str(scene)], out=tmp_path / "a" / "map.tif", **options).files
+    monkeypatch.setattr(module, "predictor", lambda *given: replace(PREPARED(*given), lanes=2))
+    two = predict(checkpoint, [str(scene)], out=tmp_path / "b" / "map.tif", **options).files
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
+def test_a_raster_that_breaks_off_is_told_from_another_thread_too(checkpoint, scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "predictor", lambda *given: replace(PREPARED(*given), lanes=2))
+    monkeypatch.setattr(infer, "read", lambda *_: (_ for _ in ()).throw(GeoPointSegError("cut short")))
+    with pytest.raises(GeoPointSegError, match=r"cut short \(at shard 1 of 1; "):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    assert not (tmp_path / "map.tif").exists()
 
 
 def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
