@@ -184,7 +184,8 @@ def test_a_run_goes_on_with_what_is_left(opinion, whole, checkpoint, scene, tmp_
         "map.tif.shards/manifest.json", *(f"map.tif.shards/shard-{number:06d}.zip" for number in range(1, 5))
     ]  # fmt: skip
     first = opinion.asked
-    predict(checkpoint, [str(scene)], out=out, **OPTIONS)
+    report = predict(checkpoint, [str(scene)], out=out, **OPTIONS)
+    assert str(report).startswith("went on from 4 shards that were finished before\n")
     assert content(out.parent) == whole
     all_of_it = Lattice(*SHAPE, Windowing(64, 16, 2, 2)).asked()
     assert opinion.asked - first < all_of_it * 0.8
