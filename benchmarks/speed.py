@@ -24,7 +24,7 @@ from geopointseg.labels.pseudomask import Spreading, write_masks
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.precision import precision
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.predict import classify
+from geopointseg.maps.classify import classify
 from geopointseg.maps.write import write_map
 from geopointseg.raster import open_rasters
 from geopointseg.scene import write_scene

@@ -63,6 +63,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "merge": (
+        "geopointseg.maps.merge:merge",
+        "put maps together from shards",
+        "geopointseg assess {0} --points points.gpkg",
+    ),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "polygons": (
         "geopointseg.maps.polygons:polygons",
@@ -225,7 +230,9 @@ def _print_result(result: Answer, following: str) -> None:
     else:
         print(result)
         files = list(result.files)
+        own = getattr(result, "following", None)
+        following = following if own is None else own  # it depends on what was asked
     if files:
         print("wrote", *files, sep="\n  ")
-    if following:
+    if files and following:
         print("next:", following.format(*files))

@@ -35,7 +35,7 @@ def new_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".probe-{secrets.token_hex(4)}"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # whoever clears up after a killed run takes it for one of that
     except OSError as error:
         raise GeoPointSegError(
             f"expected a folder that can be written, got {path} ({error.strerror or error}): choose another --out"

@@ -25,6 +25,7 @@ from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.grid import Grid, Window
+from geopointseg.remote import is_remote, located, remote_path, settings_of
 
 __all__ = [
     "Raster",
@@ -75,7 +76,9 @@ class Statistics:
 
 
 def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
-    """Files named one by one, by folder, or by glob, in that order and each once.
+    """Files named one by one, by folder, by glob, or by what GDAL calls a file elsewhere, in that order and each once.
+
+    https://, s3://, gs:// and az:// become GDAL's virtual paths; whether something is there shows when it is opened.
 
     Raises:
         GeoPointSegError: an input matches no file.
@@ -83,7 +86,9 @@ def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for item in [inputs] if isinstance(inputs, str | Path) else inputs:
         path = Path(item)
-        if path.is_dir():
+        if is_remote(item):
+            matches = [remote_path(item)]
+        elif path.is_dir():
             matches = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         elif path.is_file():
             matches = [path]
@@ -95,7 +100,7 @@ def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
             )
         if not matches:
             raise GeoPointSegError(
-                f"expected a raster file, a folder of rasters ({', '.join(sorted(SUFFIXES))}) or a glob, "
+                f"expected a raster file, a folder of rasters ({', '.join(sorted(SUFFIXES))}), a glob or a URL, "
                 f"got {item}, which matches nothing: check the path"
             )
         found += matches
@@ -119,12 +124,18 @@ def open_raster(
         GeoPointSegError: unreadable file, no CRS, rotated grid, or a band that does not exist.
     """
     try:
-        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(path) as source:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            settings_of(path),
+            rasterio.open(located(path)) as source,
+        ):
             own_crs, transform, shape = source.crs, source.transform, source.shape
             color, descriptions, dtype = source.colorinterp, source.descriptions, source.dtypes[0]
             own_nodata = source.nodata
     except RasterioError as error:
-        raise GeoPointSegError(f"expected a raster that GDAL reads, got {path} ({error}): check the file") from error
+        raise GeoPointSegError(
+            f"expected a raster that GDAL reads, got {located(path)} ({error}): check the file"
+        ) from error
     if transform.is_identity:
         raise GeoPointSegError(
             f"expected a georeferenced raster, got {path}, which only has rows and columns: give it a place with "
@@ -231,10 +242,12 @@ def reading(path: Path, window: Window) -> Iterator[DatasetReader]:
         GeoPointSegError: the file is damaged.
     """
     try:
-        yield _held_open(path, path.stat().st_mtime_ns, os.getpid(), threading.get_ident())
+        changed = 0 if is_remote(path) else path.stat().st_mtime_ns
+        with settings_of(path):
+            yield _held_open(path, changed, os.getpid(), threading.get_ident())
     except (RasterioError, OSError) as error:
         raise GeoPointSegError(
-            f"expected a whole raster, got {path}, which cannot be read at row {window.row}, column {window.col} "
+            f"expected a whole raster, got {located(path)}, which cannot be read at row {window.row}, column {window.col} "
             f"({error}): the file is damaged or cut short; fetch it again"
         ) from error
 
@@ -242,7 +255,7 @@ def reading(path: Path, window: Window) -> Iterator[DatasetReader]:
 @lru_cache(maxsize=64)
 def _held_open(path: Path, changed: int, process: int, thread: int) -> DatasetReader:
     """The file, opened once per change, process and thread: GDAL keeps its blocks, and chips that share them come fast."""
-    return rasterio.open(path)
+    return rasterio.open(located(path))
 
 
 def _read_inside(source: DatasetReader, raster: Raster, window: Window, decimate: int) -> NDArray[np.float32]:
@@ -326,7 +339,7 @@ def statistics(rasters: Sequence[Raster]) -> Statistics:
 
 def left_out(raster: Raster) -> Iterator[str]:
     """What the file holds beside the bands in use, in words."""
-    with rasterio.open(raster.path) as source:
+    with settings_of(raster.path), rasterio.open(located(raster.path)) as source:
         alpha = [i for i, color in enumerate(source.colorinterp, 1) if color == ColorInterp.alpha]
         empty = sorted(set(range(1, source.count + 1)) - set(raster.bands) - set(alpha))
     if alpha:

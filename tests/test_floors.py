@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Every module below its users; those of one floor do not know each other, except within one folder.
 FLOORS = (
     ("geopointseg.errors",),
-    ("geopointseg.colors",),
+    ("geopointseg.colors", "geopointseg.remote", "geopointseg.run"),
     ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
     ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
     ("geopointseg.labels", "geopointseg.scene"),
@@ -80,7 +80,9 @@ def test_importing_the_lower_floors_loads_no_torch():
     assert loaded_by("\n".join(f"import {module}" for module in light)) & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", [["--help"], ["mask", "--help"], ["check", "--help"], ["draw", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["mask", "--help"], ["check", "--help"], ["draw", "--help"], ["merge", "--help"]]
+)
 def test_help_loads_no_torch(command):
     run = f"try: status = main({command})\nexcept SystemExit as end: status = end.code\nassert not status, status"
     assert loaded_by(f"from geopointseg.cli import main\n{run}") & HEAVY == set()

@@ -6,6 +6,7 @@ what is installed alone, never on a clock: the same installation gives the same 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -16,9 +17,11 @@ from torch import Tensor
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.agreement import Ask, Pixels, compare
+from geopointseg.learning.gpu import LANES, with_lanes
 from geopointseg.learning.graph import INPUT, OUTPUT, onnx_graph
 from geopointseg.learning.precision import Format, Precision, to_predict_in
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.learning.turns import turned
 
 __all__ = ["AUTO", "Backend", "Computing", "Predictor", "predictor", "with_torch"]
 
@@ -38,11 +41,14 @@ class Computing:
             float32.
         compiled: Let torch compile the network first: takes a minute or so and a C++ compiler, and gains little on some
             processors.
+        tta: Test-time augmentation: average what the network says of the eight flips and turns of each window. It takes
+            eight times as long.
     """
 
     backend: Backend = "auto"
     precision: Precision = "auto"
     compiled: bool = False
+    tta: bool = False
 
 
 AUTO = Computing()
@@ -52,7 +58,7 @@ AUTO = Computing()
 class Predictor:
     """A trained network, ready to be asked.
 
-    It stays in the process and the thread that made it: another makes its own, with the same `backend` and `precision`, and
+    It stays in the process and, unless it has several lanes, the thread that made it: another makes its own, with the same `backend` and `precision`, and
     finds the same, bit by bit.
     """
 
@@ -62,6 +68,8 @@ class Predictor:
     backend: Name
     precision: Format
     why: str
+    lanes: int = 1
+    """How many threads may ask at once."""
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """Raw pixels (batch, bands, height, width), NaN where there is no data, to probabilities."""
@@ -90,6 +98,14 @@ def predictor(task: PointSegmentationTask, computing: Computing = AUTO) -> Predi
     Raises:
         GeoPointSegError: the wanted backend is not installed, cannot do it, or cannot take this network.
     """
+    made = _chosen(task, computing)
+    if computing.tta:
+        return replace(made, ask=turned(made.ask), why=f"eight flips and turns averaged; {made.why}")
+    return made
+
+
+def _chosen(task: PointSegmentationTask, computing: Computing) -> Predictor:
+    """As `predictor`, of the picture as it is."""
     wanted, on_cpu = computing.backend, task.device.type == "cpu"
     if wanted in MAKERS and (computing.compiled or not on_cpu):
         where = "with --compiled" if on_cpu else "on a GPU"
@@ -110,6 +126,8 @@ def predictor(task: PointSegmentationTask, computing: Computing = AUTO) -> Predi
         why = "; ".join([why, *remarks])
         if chosen:
             return replace(chosen, why=why)
+    if not on_cpu and not computing.compiled:
+        return Predictor(with_lanes(task, number_format), task.classes, "torch", number_format, why, lanes=LANES)
     ask = with_torch(task, number_format, compiled=computing.compiled)
     return Predictor(ask, task.classes, "torch", number_format, why)
 
@@ -182,13 +200,11 @@ def _with_onnxruntime(graph: bytes, _: Format) -> Ask:
 
 def _with_openvino(graph: bytes, number_format: Format) -> Ask:
     """Ask OpenVINO, on the CPU, with as many threads as torch has."""
-    import openvino
-
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if number_format == "bf16-mixed" else "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    core = openvino.Core()
+    core = _core()
     compiled = core.compile_model(core.read_model(graph), "CPU", settings)
 
     def ask(pixels: Pixels) -> Pixels:
@@ -196,6 +212,14 @@ def _with_openvino(graph: bytes, number_format: Format) -> Ask:
         return found
 
     return _on_whole_sides(ask)
+
+
+@cache
+def _core() -> Any:  # noqa: ANN401 - an extra that mypy need not have
+    """OpenVINO's one core: each that compiles takes the thread's signal stack, and after two the next process to be forked dies."""
+    import openvino
+
+    return openvino.Core()
 
 
 MAKERS: Mapping[str, Callable[[bytes, Format], Ask]] = {

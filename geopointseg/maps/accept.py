@@ -13,7 +13,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.raster import Raster, read
 
-__all__ = ["Difference", "accept"]
+__all__ = ["Difference", "accept", "sample"]
 
 Difference = Literal["band-names", "type", "pixel-size", "values"]
 
@@ -88,7 +88,7 @@ def _check_values(raster: Raster, card: Mapping[str, Any]) -> None:
     if "high" not in card:  # a checkpoint of an early 0.1.0
         return
     usual = np.abs([card["low"], card["high"]]).max(axis=0)
-    pixels = _sample(raster)
+    pixels = sample(raster)
     pixels = pixels[:, ~np.isnan(pixels).any(axis=0)]
     if not pixels.size or (np.ptp(pixels, axis=1) == 0).any():
         return  # nothing but nodata, or a band of one value, tells no scale
@@ -102,7 +102,7 @@ def _check_values(raster: Raster, card: Mapping[str, Any]) -> None:
         )
 
 
-def _sample(raster: Raster) -> np.ndarray:
+def sample(raster: Raster) -> np.ndarray:
     """Pixels from places spread over the raster: (bands, pixels)."""
     rows, cols = (
         np.unique(np.linspace(0, max(0, size - SIDE), PLACES).astype(int)).tolist() for size in raster.grid.shape

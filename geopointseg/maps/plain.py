@@ -32,7 +32,8 @@ from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
-from geopointseg.maps.predict import PredictReport, classify
+from geopointseg.maps.classify import classify
+from geopointseg.maps.predict import PredictReport
 from geopointseg.raster import Raster, creating, read, valid
 
 __all__ = ["SUFFIXES", "colour_masks", "find_images", "open_image"]

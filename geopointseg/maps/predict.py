@@ -1,51 +1,57 @@
-"""Prediction: windows with overlap and a taper, streamed by row bands, so that memory does not grow with the raster."""
+"""Prediction: rasters become maps, shard by shard, on one processor or many, from where an earlier call stopped."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
-
-from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, require_new
-from geopointseg.grid import Window
-from geopointseg.learning.agreement import Ask
-from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor, with_torch
+from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor
 from geopointseg.learning.bundle import load
-from geopointseg.learning.infer import probabilities as find_probabilities
+from geopointseg.learning.ensemble import require_alike, together
+from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
-from geopointseg.maps.pool import pool as pooled
+from geopointseg.maps.classify import classify
+from geopointseg.maps.compute import Portion, compute, portions
+from geopointseg.maps.job import Job, Tidying, new_job, read_manifest
+from geopointseg.maps.lattice import Shard, Windowing
+from geopointseg.maps.merge import merge_job, merged_files, require_place
+from geopointseg.maps.outlook import Outlook, foresee, require_room
 from geopointseg.maps.provenance import model_tags, raster_tags
-from geopointseg.maps.scores import Add, Score, drop_scores, score_path, writing_scores
-from geopointseg.maps.sieve import sieve
-from geopointseg.maps.spool import spooled
-from geopointseg.maps.verify import require_sound
-from geopointseg.maps.write import require_new_map, write_map
-from geopointseg.raster import Raster, find_rasters, open_raster, read, valid
+from geopointseg.maps.scores import Scores, score_path
+from geopointseg.maps.shards import begin, fits_held, remove_shards, shard_path, unfinished
+from geopointseg.raster import Raster, find_rasters, open_raster
+from geopointseg.remote import plain_name
+from geopointseg.run import SERIAL, Running, run
 
 __all__ = ["PredictReport", "classify", "predict"]
 
-STRIP = 8192  # columns that are worked on together: what bounds the open row band on a wide raster
+PIECES = 4  # portions for each worker, so that none waits long for the last
+WINDOWING, SCORES, TIDYING = Windowing(), Scores(), Tidying()
 
 
 @dataclass(frozen=True, slots=True)
 class PredictReport:
-    """The maps, and what computed them."""
+    """The files written, and what computed them; or what they would take."""
 
     files: tuple[Path, ...]
     predictor: Predictor
+    outlooks: tuple[Outlook, ...] = ()
+    kept: int = 0
+    """Shards that an earlier call had finished."""
+    following: str | None = None
+    """What to do next, if not what the command always says."""
 
     def __str__(self) -> str:
         """The account for people."""
-        return str(self.predictor)
+        kept = [f"went on from {self.kept} shards that were finished before"] if self.kept else []
+        return "\n".join([*map(str, self.outlooks), *kept, str(self.predictor)])
 
 
 def predict(
@@ -53,41 +59,40 @@ def predict(
     rasters: Sequence[str],
     *,
     out: Path = Path("maps"),
-    window: int = 512,
-    overlap: int = 64,
-    batch_size: int = 4,
+    ensemble: Sequence[str] = (),
+    windowing: Windowing = WINDOWING,
     computing: Computing = AUTO,
+    running: Running = SERIAL,
+    shard: str | None = None,
+    dry_run: bool = False,
     crs: str | None = None,
     nodata: float | None = None,
     allow: Sequence[Difference] = (),
-    confidence: bool = False,
-    probabilities: bool = False,
-    margin: bool = False,
-    pool: Literal["vote"] | None = None,
-    pool_size: int = 100,
-    mmu: float | None = None,
+    scores: Scores = SCORES,
+    tidying: Tidying = TIDYING,
     overwrite: bool = False,
 ) -> PredictReport:
     """Classify rasters with a trained model.
 
+    Finished shards lie in MAP.tif.shards until the maps are done: the same call goes on from there, and what it ends with
+    is the same, bit by bit.
+
     Args:
         model: The folder model/ that 'geopointseg train' or 'run' wrote, a checkpoint, or hf://organisation/name.
-        rasters: Raster files, folders or globs.
+        rasters: Raster files, folders, globs, or https://…, s3://… and other names that GDAL opens.
         out: The map to write, ending in .tif, or a folder for one map per raster.
-        window: Side of the square the model sees at once, a multiple of 32.
-        overlap: Pixels shared by neighbouring windows, blended across.
-        batch_size: Windows classified together.
+        ensemble: Other models of the same classes and bands, whose probabilities are averaged with the model's.
+        windowing: How the network looks at a raster.
         computing: What computes the network, and in which number format.
+        running: Where the work is done.
+        shard: Compute the i-th of n parts only, as 1/8, for jobs that run at once; 'geopointseg merge' puts the maps
+            together.
+        dry_run: Say what it would take, and write nothing.
         crs: CRS of rasters that have none.
         nodata: No-data value of rasters that declare none; by default the one the model was trained with.
         allow: Differences from the rasters of training that are no reason to refuse a raster.
-        confidence: Write MAP_confidence.tif, too: how probable the class is.
-        probabilities: Write MAP_probabilities.tif, too: how probable every class is, a band for each.
-        margin: Write MAP_margin.tif, too: how much more probable the class is than the second.
-        pool: vote gives every superpixel of the raster the class that most of its pixels have.
-        pool_size: Mean area of those superpixels, in pixels.
-        mmu: Minimum mapping unit in m²: smaller patches go to the neighbour with the longest common border. It comes
-            last; the scores stay those of the network.
+        scores: What is written beside the map.
+        tidying: What is done to the classes in the end.
         overwrite: Replace existing maps.
 
     Returns:
@@ -95,68 +100,144 @@ def predict(
         computed them.
 
     Raises:
-        GeoPointSegError: wrong window, a raster the model was not made for, or a map that would replace another file.
+        GeoPointSegError: wrong options, a raster the model was not made for, a map that would replace another file, no
+            room on the disk, or a worker that died.
     """
-    if window % 32 or not 0 <= overlap < window // 2 or batch_size < 1:
-        raise GeoPointSegError(
-            "expected a window that is a multiple of 32, an overlap below half of it and at least 1 window in a batch, "
-            f"got {window}, {overlap} and {batch_size}"
-        )
-    if (mmu is not None and not mmu > 0) or pool_size < 2:
-        raise GeoPointSegError(
-            f"expected a minimum mapping unit above 0 m² and superpixels of at least 2 pixels, got {mmu} and {pool_size}: "
-            "change --mmu or --pool-size"
-        )
-    task = load(model)
-    card = task.hparams["card"]
-    given = card["nodata"] if nodata is None else nodata
+    part = _part(shard)
+    models = {str(name): load(name) for name in (model, *ensemble)}
+    if len(models) <= len(ensemble):
+        raise GeoPointSegError(f"expected every model once, got {', '.join(map(str, (model, *ensemble)))}")
+    require_alike(models)
+    opened = _opened(rasters, models, crs=crs, nodata=nodata, allow=allow)
+    targets = _targets(out, opened, scores)
+    made = together(list(models.values()), computing) if ensemble else predictor(models[str(model)], computing)
+    settled = replace(computing, backend=made.backend, precision=made.precision)
+    classes = Classes.from_records(models[str(model)].hparams["card"]["classes"])
+    options = {"window": windowing.window, "overlap": windowing.overlap, **tidying.options(), "tta": computing.tta}
+    tags = model_tags(models, options) | {"BACKEND": f"{made.backend} {made.precision}"}
+    jobs = [
+        new_job(target, raster, classes, windowing, scores.kinds, tidying, tags | raster_tags(raster))
+        for raster, target in zip(opened, targets, strict=True)
+    ]
+    if dry_run:
+        return PredictReport((), made, tuple(foresee(job, made, running) for job in jobs), following="")
+    for job in jobs:
+        if part is None and read_manifest(job.target) is None:
+            remove_shards(job.target)  # of a run that was killed while it removed them
+        require_place(job, overwrite=overwrite)
+    todo, kept = _todo(jobs, part)
+    work = [
+        Portion(job, some, _found(models), settled, running.threads)
+        for job, shards in todo
+        for some in portions(shards, _pieces(running, len(shards), len(todo)))
+    ]
+    doing = partial(compute, predictor=made) if running.executor == "serial" else compute
+    ending = run(doing, work, [portion.name for portion in work], running)
+    if part is not None:
+        done = [shard_path(work[number].job, each) for number in ending for each in work[number].shards]
+        return PredictReport(tuple(sorted(done)), made, kept=kept, following=f"geopointseg merge {out}")
+    files = _merged(jobs, [portion.job for portion in work], ending, overwrite=overwrite)
+    return PredictReport(files, made, kept=kept)
+
+
+def _part(shard: str | None) -> tuple[int, int] | None:
+    """The numbers in 1/8.
+
+    Raises:
+        GeoPointSegError: there are none.
+    """
+    if shard is None:
+        return None
+    found = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise GeoPointSegError(f"expected a part as 1/8, from 1/8 to 8/8, got {shard}: change --shard")
+    return int(found[1]), int(found[2])
+
+
+def _opened(
+    rasters: Sequence[str],
+    models: Mapping[str, PointSegmentationTask],
+    *,
+    crs: str | None,
+    nodata: float | None,
+    allow: Sequence[Difference],
+) -> list[Raster]:
+    """The rasters, with the bands of the models, which all accept them."""
+    cards = [task.hparams["card"] for task in models.values()]
+    given = cards[0]["nodata"] if nodata is None else nodata
     opened = [open_raster(path, crs=crs, nodata=given) for path in find_rasters(rasters)]
-    opened = [accept(raster, card, allow) for raster in opened]
-    asked: dict[Score, bool] = {"confidence": confidence, "probabilities": probabilities, "margin": margin}
-    scores = [kind for kind, wanted in asked.items() if wanted]
-    targets = _targets(out, opened, scores, overwrite)
-    files: list[Path] = []
-    classes = Classes.from_records(card["classes"])
-    options = {"window": window, "overlap": overlap, "pool": pool, "pool_size": pool_size if pool else None, "mmu": mmu}
-    ask = predictor(task, computing)
-    made_with = model_tags({str(model): task}, options) | {"BACKEND": f"{ask.backend} {ask.precision}"}
-    for raster, target in zip(opened, targets, strict=True):
-        tags = made_with | raster_tags(raster)
-        with ExitStack() as stack:
-            places = [score_path(target, kind) for kind in scores]
-            adding = [
-                stack.enter_context(
-                    writing_scores(place, raster.grid, classes, kind=kind, tags=tags, overwrite=overwrite)
-                )
-                for place, kind in zip(places, scores, strict=True)
-            ]
-            windows = classify(
-                task, raster, ask=ask, window=window, overlap=overlap, batch_size=batch_size, adding=adding
-            )
-            if pool:
-                laid = stack.enter_context(spooled(windows, raster.grid, near=target))
-                windows = pooled(laid, raster, size=pool_size)
-            if mmu is not None:
-                laid = stack.enter_context(spooled(windows, raster.grid, near=target))
-                windows = sieve(laid, raster.grid, mmu)
-            check = partial(require_sound, grid=raster.grid)
-            files += write_map(target, raster.grid, classes, windows, tags=tags, check=check, overwrite=overwrite)
-        drop_scores(target, kept=scores)
-        require_sound(target, only=["scores"])  # they took their places after the map
-        files += places
-    return PredictReport(tuple(files), ask)
+    for card in cards:
+        opened = [accept(raster, card, allow) for raster in opened]
+    return opened
 
 
-def _targets(out: Path, rasters: Sequence[Raster], scores: Sequence[Score], overwrite: bool) -> list[Path]:
+def _found(models: Iterable[str]) -> tuple[str, ...]:
+    """The models by names that hold in other processes, too."""
+    return tuple(name if is_on_hub(name) else str(Path(name).resolve()) for name in models)
+
+
+def _todo(jobs: Sequence[Job], part: tuple[int, int] | None) -> tuple[list[tuple[Job, list[Shard]]], int]:
+    """What is left to compute of each job, of all its shards or of those in a part; and how many are finished already.
+
+    Raises:
+        GeoPointSegError: the disk has no room, or a folder holds shards of something else.
+    """
+    everything = [(job, shard) for job in jobs for shard in job.lattice.shards()]
+    number, count = part or (1, 1)
+    chosen = everything[len(everything) * (number - 1) // count : len(everything) * number // count]
+    require_room([job for job in jobs if fits_held(job) is None])
+    todo: list[tuple[Job, list[Shard]]] = []
+    kept = 0
+    for job, group in groupby(chosen, key=itemgetter(0)):
+        if begin(job, shared=part is not None) != "done" or not job.target.exists():
+            own, left = [shard for _, shard in group], set(unfinished(job))
+            todo.append((job, [shard for shard in own if shard in left]))
+            kept += len(own) - len(todo[-1][1])
+    return todo, kept
+
+
+def _pieces(running: Running, shards: int, jobs: int) -> int:
+    """Into how many portions a job is cut: of a cluster that runs already nobody knows how large it is."""
+    if running.executor == "serial":
+        return 1
+    return shards if running.scheduler else -(-PIECES * running.count // jobs)
+
+
+def _merged(jobs: Sequence[Job], worked: Sequence[Job], ending: Iterator[int], *, overwrite: bool) -> tuple[Path, ...]:
+    """The maps, each merged as soon as its last portion is done.
+
+    Args:
+        jobs: All of this call.
+        worked: The job of each portion.
+        ending: Numbers of portions, as they end.
+        overwrite: Replace existing maps.
+    """
+    left = Counter(job.target for job in worked)
+    files: dict[Path, list[Path]] = {}
+    for job in jobs:
+        if not left[job.target]:
+            there = fits_held(job) == "done" and job.target.exists()
+            files[job.target] = merged_files(job) if there else merge_job(job, overwrite=overwrite)
+    for number in ending:
+        job = worked[number]
+        left[job.target] -= 1
+        if not left[job.target]:
+            files[job.target] = merge_job(job, overwrite=overwrite)
+    for job in jobs:
+        remove_shards(job.target)
+    return tuple(file for job in jobs for file in files[job.target])
+
+
+def _targets(out: Path, rasters: Sequence[Raster], scores: Scores) -> list[Path]:
     """Where the map of each raster goes.
 
     Raises:
-        GeoPointSegError: several maps in one file, or a map in place of a raster or of an existing file.
+        GeoPointSegError: several maps in one file, or a map in place of a raster.
     """
     single = out.suffix.lower() in (".tif", ".tiff")
     if single and len(rasters) > 1:
         raise GeoPointSegError(f"expected a folder as --out for {len(rasters)} rasters, got {out}")
-    targets = [out if single else new_folder(out) / f"{raster.path.stem}.tif" for raster in rasters]
+    targets = [out if single else out / f"{Path(plain_name(raster.path)).stem}.tif" for raster in rasters]
     sources = {raster.path.resolve() for raster in rasters}
     for number, target in enumerate(targets):
         if target in targets[:number]:
@@ -165,85 +246,10 @@ def _targets(out: Path, rasters: Sequence[Raster], scores: Sequence[Score], over
             )
         if target.resolve() in sources:
             raise GeoPointSegError(f"expected a new file, got the raster {target} itself: choose another --out")
-        require_new_map(target, overwrite=overwrite)
-        for kind in scores:
-            require_new(score_path(target, kind), overwrite=overwrite)
+        for kind in scores.kinds:
             if score_path(target, kind) in targets:
                 raise GeoPointSegError(
                     f"expected rasters of different names, got {target.stem} and {target.stem}_{kind}, which is the name "
                     "of the scores of the first: rename one of them"
                 )
     return targets
-
-
-def classify(
-    task: PointSegmentationTask,
-    raster: Raster,
-    *,
-    ask: Ask | None = None,
-    window: int = 512,
-    overlap: int = 64,
-    batch_size: int = 4,
-    adding: Sequence[Add] = (),
-) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    """Class ids of a raster, band of rows by band of rows.
-
-    Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
-    weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What computes the task's
-    network, `ask`, is torch in float32 unless given. What `adding` holds is given the probabilities of the same windows,
-    NaN where the raster has no data.
-
-    Yields:
-        (window, ids): ids (height, width) uint8, 255 where the raster has no data.
-    """
-    ask = ask or with_torch(task)
-    stride = window - overlap
-    rows = range(-overlap // 2, raster.grid.height - overlap // 2, stride)
-    columns = range(-overlap // 2, raster.grid.width - overlap // 2, stride)
-    taper = _taper(window, overlap)
-    strips = range(0, raster.grid.width, STRIP)
-    progress = tqdm(total=len(rows) * len(strips), desc=raster.path.name, unit="band", disable=None, leave=False)
-    for left in strips:
-        right = min(left + STRIP, raster.grid.width)
-        touching = [col for col in columns if col < right and col + window > left]
-        held: NDArray[np.float32] | None = None  # probabilities of the rows that the next band adds to
-        for row in rows:
-            band = np.zeros((len(task.classes), window, right - left), np.float32)
-            if held is not None:
-                band[:, :overlap] = held
-            windows = [Window(row, col, window, window) for col in touching]
-            for batch in (windows[i : i + batch_size] for i in range(0, len(windows), batch_size)):
-                for place, share in zip(batch, find_probabilities(ask, raster, batch), strict=True):
-                    a, b = max(place.col, left), min(place.col + window, right)
-                    band[:, :, a - left : b - left] += (share * taper)[:, :, a - place.col : b - place.col]
-            held = band[:, stride:].copy()
-            last = row == rows[-1]
-            done = Window(row, left, window if last else stride, right - left)
-            yield from _ids(band, raster, done, adding)
-            progress.update()
-    progress.close()
-
-
-def _ids(
-    band: NDArray[np.float32], raster: Raster, done: Window, adding: Sequence[Add]
-) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    """The finished rows of a band as class ids, nodata set to 255."""
-    inside = done.within(*raster.grid.shape)
-    if inside.height:
-        top = inside.row - done.row
-        finished = band[:, top : top + inside.height]
-        ids = torch.from_numpy(finished).max(dim=0).indices.numpy().astype(np.uint8)
-        known = valid(read(raster, inside))
-        ids[~known] = UNLABELLED
-        if adding:
-            shares = np.where(known, finished / finished.sum(axis=0), np.float32(np.nan))
-            for add in adding:
-                add(inside, shares)
-        yield inside, ids
-
-
-def _taper(window: int, overlap: int) -> NDArray[np.float32]:
-    """Weights that rise over the overlap and whose neighbours sum to one: (window, window)."""
-    ramp = (np.arange(overlap) + 0.5) / max(overlap, 1)
-    line = np.concatenate([ramp, np.ones(window - 2 * overlap), ramp[::-1]])
-    return np.outer(line, line).astype(np.float32)

@@ -11,6 +11,7 @@ from geopointseg.learning.bundle import serialized
 from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import Raster
+from geopointseg.remote import plain_name
 
 __all__ = ["SOFTWARE", "model_tags", "raster_tags"]
 
@@ -38,7 +39,7 @@ def model_tags(models: Mapping[str, PointSegmentationTask], options: Mapping[str
 
 def raster_tags(raster: Raster) -> dict[str, str]:
     """Tags that say what a map is a map of: RASTER, the file's name, and RASTER_SHA256 of its metadata."""
-    return {"RASTER": raster.path.name, "RASTER_SHA256": _metadata_hash(raster)}
+    return {"RASTER": plain_name(raster.path), "RASTER_SHA256": _metadata_hash(raster)}
 
 
 def _metadata_hash(raster: Raster) -> str:

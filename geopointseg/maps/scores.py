@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,13 +16,47 @@ from geopointseg.files import replacing_files
 from geopointseg.grid import Grid, Window
 from geopointseg.maps.cog import creating_cog
 
-__all__ = ["SCALE", "Add", "Score", "drop_scores", "score_path", "write_scores", "writing_scores"]
+__all__ = [
+    "SCALE",
+    "Add",
+    "Score",
+    "Scores",
+    "drop_scores",
+    "score_bytes",
+    "score_path",
+    "write_scores",
+    "writing_score_bytes",
+    "writing_scores",
+]
 
 Score = Literal["confidence", "probabilities", "margin", "entropy"]
 Add = Callable[[Window, NDArray[np.float32]], None]
 
 SCALE = 0.004
 """What a step of a byte is worth: 0 to 250 stand for 0 to 1, and 0.004 is exact in text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What is written beside a map.
+
+    Args:
+        confidence: Write MAP_confidence.tif, too: how probable the class is.
+        probabilities: Write MAP_probabilities.tif, too: how probable every class is, a band for each.
+        margin: Write MAP_margin.tif, too: how much more probable the class is than the second.
+    """
+
+    confidence: bool = False
+    probabilities: bool = False
+    margin: bool = False
+
+    @property
+    def kinds(self) -> tuple[Score, ...]:
+        """Those that are wanted."""
+        asked: dict[Score, bool] = {
+            "confidence": self.confidence, "probabilities": self.probabilities, "margin": self.margin
+        }  # fmt: skip
+        return tuple(kind for kind, wanted in asked.items() if wanted)
 
 
 def score_path(path: Path, kind: Score) -> Path:
@@ -39,6 +74,26 @@ def writing_scores(
     tags: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Iterator[Add]:
+    """Open a raster of scores for probabilities; see `writing_score_bytes`.
+
+    Yields:
+        A function that takes a window and its probabilities, (classes, height, width), NaN where there is no data. What
+        no window covers has no data.
+    """
+    with writing_score_bytes(path, grid, classes, kind=kind, tags=tags, overwrite=overwrite) as write:
+        yield lambda window, probabilities: write(window, score_bytes(probabilities, kind))
+
+
+@contextmanager
+def writing_score_bytes(
+    path: Path,
+    grid: Grid,
+    classes: Classes,
+    *,
+    kind: Score,
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[Callable[[Window, NDArray[np.uint8]], None]]:
     """Open a raster of scores; it appears at `path` as a COG when the block ends well.
 
     It is uint8 with nodata 255, GDAL scale 0.004 and offset 0, so that GDAL and QGIS show 0 to 1; overviews are averages.
@@ -53,8 +108,7 @@ def writing_scores(
         overwrite: Replace an existing file.
 
     Yields:
-        A function that takes a window and its probabilities, (classes, height, width), NaN where there is no data. What
-        no window covers has no data.
+        A function that takes a window and what `score_bytes` makes of its probabilities.
 
     Raises:
         GeoPointSegError: see `geopointseg.files.replacing_files`.
@@ -70,10 +124,10 @@ def writing_scores(
         for band, name in enumerate(names, 1):
             target.set_band_description(band, name)
 
-        def add(window: Window, probabilities: NDArray[np.float32]) -> None:
-            target.write(_as_bytes(score(probabilities, kind)), window=window.to_rasterio())
+        def write(window: Window, steps: NDArray[np.uint8]) -> None:
+            target.write(steps, window=window.to_rasterio())
 
-        yield add
+        yield write
     _notes_beside(path).unlink(missing_ok=True)  # statistics that GDAL noted of an earlier file
 
 
@@ -146,7 +200,7 @@ def score(probabilities: NDArray[np.float32], kind: Score) -> NDArray[np.float32
     return sums / np.float32(max(np.log(len(probabilities)), 1e-30))  # 0 for a single class, which is always sure
 
 
-def _as_bytes(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Scores within 0 to 1 in steps of `SCALE`, 255 for NaN."""
-    steps = np.clip(np.round(scores / np.float32(SCALE)), 0, round(1 / SCALE))
+def score_bytes(probabilities: NDArray[np.float32], kind: Score) -> NDArray[np.uint8]:
+    """Scores of pixels in steps of `SCALE`, 255 for NaN; see `score`."""
+    steps = np.clip(np.round(score(probabilities, kind) / np.float32(SCALE)), 0, round(1 / SCALE))
     return np.where(np.isnan(steps), UNLABELLED, steps).astype(np.uint8)

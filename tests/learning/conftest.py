@@ -8,11 +8,33 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from geopointseg.classes import Classes
 from geopointseg.labels.points import Points, write_points
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import open_raster
+
+
+@pytest.fixture(scope="session")
+def task_of_two_bands() -> Any:
+    """A task with random weights and three classes, on the CPU."""
+    card = {
+        "bands": [1, 2],
+        "band_names": ["red", "green"],
+        "mean": [50.0, 50.0],
+        "std": [30.0, 30.0],
+        "dtype": "uint8",
+        "nodata": 0,
+        "pixel_size": [0.5, 0.5],
+        "crs": "EPSG:32633",
+        "geographic": False,
+        "classes": Classes.of(["bare", "grass", "water"]).records(),
+        "chip": 64,
+    }
+    torch.manual_seed(0)
+    return PointSegmentationTask(card).eval()
 
 
 @pytest.fixture

@@ -2,19 +2,25 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 import rasterio
 import torch
+from calling import predict
 from skimage.measure import label
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.backends import predictor
+from geopointseg.learning import infer
+from geopointseg.learning.backends import Computing, predictor, with_torch
 from geopointseg.learning.bundle import load, save
+from geopointseg.learning.turns import turned
+from geopointseg.maps import lattice
 from geopointseg.maps import predict as module
-from geopointseg.maps.predict import classify, predict
+from geopointseg.maps.classify import classify
+from geopointseg.maps.lattice import Lattice, Windowing
 from geopointseg.maps.verify import judge_map
 from geopointseg.raster import open_raster
 
@@ -61,7 +67,7 @@ def test_so_it_does_with_the_windows_of_the_default(raster_file, copyist, overla
 def test_strips_of_columns_do_not_show(raster_file, classes, monkeypatch, strip):
     raster = open_raster(raster_file(noise(70, 190)))
     whole = assembled(Blur(classes), raster, window=64, overlap=16)
-    monkeypatch.setattr(module, "STRIP", strip)
+    monkeypatch.setattr(lattice, "STRIP", strip)
     np.testing.assert_array_equal(assembled(Blur(classes), raster, window=64, overlap=16), whole)
 
 
@@ -70,6 +76,14 @@ def test_the_batch_size_does_not_show(raster_file, classes, batch_size):
     raster = open_raster(raster_file(noise(70, 190)))
     whole = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=4)
     np.testing.assert_array_equal(assembled(Blur(classes), raster, window=64, overlap=16, batch_size=batch_size), whole)
+
+
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_threads_that_ask_at_once_do_not_show(raster_file, classes, lanes):
+    raster = open_raster(raster_file(noise(70, 190)))
+    whole = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=1)
+    found = assembled(Blur(classes), raster, window=64, overlap=16, batch_size=1, lanes=lanes)
+    np.testing.assert_array_equal(found, whole)
 
 
 class Blur(torch.nn.Module):
@@ -95,7 +109,7 @@ def test_windows_are_asked_for_once_where_one_strip_is_enough(raster_file, copyi
 
 @pytest.mark.parametrize(("window", "overlap"), [(64, 0), (64, 1), (64, 15), (64, 16), (512, 64), (32, 15)])
 def test_the_weights_of_neighbours_sum_to_one(window, overlap):
-    taper, stride = module._taper(window, overlap), window - overlap
+    taper, stride = Lattice(1, 1, Windowing(window, overlap)).taper(), window - overlap
     total = np.zeros((window + 2 * stride,) * 2)
     for row in range(3):
         for col in range(3):
@@ -172,7 +186,7 @@ def peak(task, raster):
 
 
 def test_memory_does_not_grow_with_the_raster(raster_file, copyist, monkeypatch):
-    monkeypatch.setattr(module, "STRIP", 512)
+    monkeypatch.setattr(lattice, "STRIP", 512)
     small, tall, wide = (open_raster(raster_file(noise(*shape))) for shape in ((512, 512), (4096, 512), (512, 4096)))
     peak(copyist, small)  # whatever is only made once
     bound = 1.1 * peak(copyist, small)
@@ -213,7 +227,7 @@ def test_a_map_lies_on_the_rasters_grid_with_its_names(checkpoint, scene, tmp_pa
         assert made.tags()["SOFTWARE"].startswith("geopointseg ")
         assert made.tags()["RASTER"] == "scene.tif"
         assert json.loads(made.tags()["OPTIONS"]) == {
-            "overlap": 16, "window": 64, "pool": None, "pool_size": None, "mmu": None
+            "overlap": 16, "window": 64, "pool": None, "pool_size": None, "mmu": None, "tta": False
         }  # fmt: skip
         ids = made.read(1)
         # nodata 0 is not declared in the file: the model remembers it
@@ -238,7 +252,7 @@ def test_the_map_is_verified_before_it_takes_its_place(checkpoint, scene, tmp_pa
     monkeypatch.setattr(module.Classes, "colormap", lambda self: {0: (1, 2, 3, 255)})
     with pytest.raises(GeoPointSegError, match="expected a map that keeps its contract, got one whose palette fails"):
         predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif.shards"]  # the work so far is not lost
 
 
 def test_scores_come_from_the_probabilities_of_the_map(checkpoint, scene, tmp_path, pixels):
@@ -296,12 +310,16 @@ def least_patch(ids):
     return np.bincount(label(ids, background=255, connectivity=1).ravel())[1:].min()
 
 
-def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, tmp_path, pixels):
+@pytest.mark.parametrize("pool", ["vote", "mean"])
+def test_pooling_gives_the_superpixels_one_class_each(checkpoint, raster_file, tmp_path, pixels, pool):
     halves = np.random.default_rng(0).integers(1, 6, size=(2, 60, 80), dtype=np.uint8)
     halves[:, :, 40:] += 180
     path = raster_file(halves, nodata=0)
-    options = {"window": 64, "overlap": 16, "pool": "vote", "pool_size": 2000, "allow": ["values"]}
+    options = {"window": 64, "overlap": 16, "pool": pool, "pool_size": 2000, "allow": ["values"]}
+    options |= {"confidence": True}
     ids = pixels(predict(checkpoint, [str(path)], out=tmp_path / "map.tif", **options).files[0])
+    assert not judge_map(tmp_path / "map.tif").failed
+    assert not list(tmp_path.glob(".*"))
     assert len(np.unique(ids[:, :40])) == len(np.unique(ids[:, 40:])) == 1
 
 
@@ -316,6 +334,99 @@ def test_units_that_cannot_be_are_refused(checkpoint, scene, tmp_path, options):
 def test_the_same_input_gives_the_same_file(checkpoint, scene, tmp_path):
     one, two = (predict(checkpoint, [str(scene)], out=tmp_path / name / "map.tif").files[0] for name in "ab")
     assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.fixture
+def other_model(checkpoint, classes, tmp_path_factory):
+    """A factory of models with other random weights, and with a card of their own."""
+
+    def write(name, **card):
+        state = torch.load(checkpoint, weights_only=True)
+        state["hyper_parameters"]["card"] |= card
+        torch.manual_seed(1)
+        state["state_dict"] = {
+            key: value + 0.02 * torch.randn(value.shape)
+            if key.startswith("model.decoder") and value.ndim == 4
+            else value
+            for key, value in state["state_dict"].items()
+        }
+        path = tmp_path_factory.mktemp("other") / name
+        torch.save(state, path)
+        return path
+
+    return write
+
+
+def test_an_ensemble_maps_the_mean_of_its_models(checkpoint, other_model, scene, tmp_path, pixels):
+    other, options = other_model("other.ckpt"), {"window": 64, "overlap": 16, "probabilities": True}
+    made = predict(checkpoint, [str(scene)], out=tmp_path / "both.tif", ensemble=[str(other)], **options)
+    assert "2 models averaged" in str(made)
+    shares = {}
+    for name, models in {"one": (checkpoint, []), "two": (other, []), "both": (checkpoint, [str(other)])}.items():
+        out = tmp_path / f"{name}.tif"
+        predict(models[0], [str(scene)], out=out, ensemble=models[1], overwrite=True, **options)
+        with rasterio.open(tmp_path / f"{name}_probabilities.tif") as source:
+            shares[name] = source.read().astype(float) * 0.004
+    known = pixels(tmp_path / "both.tif") != 255
+    mean = (shares["one"] + shares["two"]) / 2
+    np.testing.assert_allclose(shares["both"][:, known], mean[:, known], atol=0.004 + 1e-6)
+    assert np.abs(shares["one"] - shares["two"])[:, known].max() > 0.02
+    with rasterio.open(made.files[0]) as source:
+        tags = source.tags()
+    assert tags["MODEL"] == "model.ckpt, other.ckpt"
+    assert len(set(tags["MODEL_SHA256"].split(", "))) == 2
+
+
+def test_models_that_do_not_go_together_are_refused(checkpoint, other_model, classes, scene, tmp_path):
+    records = [*classes.records()]
+    records[0] |= {"name": "sand"}
+    for card, message in (
+        ({"classes": records}, "expected models of the same classes, got bare .* in .*model.ckpt and sand"),
+        ({"pixel_size": [1.0, 1.0]}, "expected pixels of about 1 x 1"),
+    ):
+        with pytest.raises(GeoPointSegError, match=message):
+            predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", ensemble=[str(other_model("o.ckpt", **card))])
+    with pytest.raises(GeoPointSegError, match="expected every model once"):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", ensemble=[str(checkpoint)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flips_and_turns_are_told_on_the_map(checkpoint, scene, tmp_path, pixels):
+    options = {"window": 64, "overlap": 16, "probabilities": True}
+    made = predict(checkpoint, [str(scene)], out=tmp_path / "tta.tif", computing=Computing(tta=True), **options)
+    assert "eight flips and turns averaged" in str(made)
+    with rasterio.open(made.files[0]) as source:
+        assert json.loads(source.tags()["OPTIONS"])["tta"] is True
+    predict(checkpoint, [str(scene)], out=tmp_path / "plain.tif", **options)
+    one, other = ((tmp_path / f"{name}_probabilities.tif").read_bytes() for name in ("tta", "plain"))
+    assert one != other
+
+
+@pytest.mark.parametrize("strip", [23, 100])
+def test_flips_and_turns_leave_no_seam(raster_file, copyist, classes, monkeypatch, strip):
+    truth = noise(70, 190)
+    raster, ask = open_raster(raster_file(truth)), turned(with_torch(Blur(classes)))
+    whole = assembled(Blur(classes), raster, ask=ask, window=64, overlap=16)
+    monkeypatch.setattr(lattice, "STRIP", strip)
+    np.testing.assert_array_equal(assembled(Blur(classes), raster, ask=ask, window=64, overlap=16), whole)
+    copied = assembled(copyist, raster, ask=turned(with_torch(copyist)), window=64, overlap=16)
+    np.testing.assert_array_equal(copied, truth)
+
+
+def test_reading_and_writing_beside_the_network_changes_no_bit(checkpoint, scene, tmp_path, monkeypatch):
+    options = {"window": 64, "overlap": 16, "confidence": True, "pool": "mean", "mmu": 400}
+    one = predict(checkpoint, [str(scene)], out=tmp_path / "a" / "map.tif", **options).files
+    monkeypatch.setattr(module, "predictor", lambda *given: replace(PREPARED(*given), lanes=2))
+    two = predict(checkpoint, [str(scene)], out=tmp_path / "b" / "map.tif", **options).files
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+
+
+def test_a_raster_that_breaks_off_is_told_from_another_thread_too(checkpoint, scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "predictor", lambda *given: replace(PREPARED(*given), lanes=2))
+    monkeypatch.setattr(infer, "read", lambda *_: (_ for _ in ()).throw(GeoPointSegError("cut short")))
+    with pytest.raises(GeoPointSegError, match=r"cut short \(at shard 1 of 1; "):
+        predict(checkpoint, [str(scene)], out=tmp_path / "map.tif", window=64, overlap=16)
+    assert not (tmp_path / "map.tif").exists()
 
 
 def test_several_rasters_give_a_folder_of_maps(checkpoint, scene, raster_file, tmp_path):
