@@ -93,6 +93,14 @@ def test_the_virtual_raster_repeats_the_small_one(tmp_path):
         assert window == window.within(2000, 2000)
 
 
+@pytest.mark.parametrize(
+    ("told", "right"), [(17_956, True), (18_500, True), (17_955, False), (20_000, False), (None, False)]
+)
+def test_a_plan_fits_the_lattice(told, right):
+    """134 windows along each side begin within the raster, one every 448 pixels from -32 on."""
+    assert huge.fits(f"huge.tif: 60000 x 60000 pixels, {told} windows in 136 shards", 60_000) is right
+
+
 def test_a_small_map_is_no_bigtiff(tmp_path):
     big, seconds, _ = huge.write_big(tmp_path / "map.tif", 600)
     assert not big

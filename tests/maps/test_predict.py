@@ -116,7 +116,12 @@ def test_the_weights_of_neighbours_sum_to_one(window, overlap):
             total[row * stride : row * stride + window, col * stride : col * stride + window] += taper
     inner = total[overlap : len(total) - overlap, overlap : len(total) - overlap]
     np.testing.assert_allclose(inner, 1, rtol=1e-6)
-    assert taper.min() > 0
+    edge = overlap // 4
+    assert (taper >= 0).all()
+    assert (taper[:edge] == 0).all()  # where the network sees least
+    assert (np.diff(taper[window // 2])[: window // 2] >= 0).all()
+    half = overlap // 2  # so far the first window reaches beyond the raster
+    assert taper[half : window - half, half : window - half].min() >= 0.24
 
 
 def test_beyond_the_raster_lies_its_mirror_image(raster_file, classes):
