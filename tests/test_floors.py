@@ -24,6 +24,7 @@ FLOORS = (
     ("geopointseg.labels", "geopointseg.scene"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
+    ("geopointseg.clustering",),
     ("pipelines", "geopointseg.cli"),
 )
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
