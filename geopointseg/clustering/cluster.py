@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from geopointseg.classes import LIMIT, Classes
-from geopointseg.clustering.apply import raw_clusters
 from geopointseg.clustering.classes import Naming, count_points, name_clusters
-from geopointseg.clustering.find import find_partition, lumped, pieces
+from geopointseg.clustering.find import find_partition, found_in, lumped, pieces
 from geopointseg.clustering.fit import USUAL, Learning
 from geopointseg.clustering.partition import Method, Partition, digest, load_partition, save_partition, suited
 from geopointseg.clustering.render import render
@@ -116,7 +115,7 @@ def cluster(
     files: list[Path] = []
     with ExitStack() as stack:
         raw = [
-            stack.enter_context(spooled(raw_clusters(partition, raster), raster.grid, near=target))
+            stack.enter_context(found_in(raster, partition, near=target))
             for raster, target in zip(opened, targets, strict=True)
         ]
         if model is None:

@@ -1,6 +1,7 @@
 """Finding clusters: learning them, and lumping those that look alike."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geopointseg.clustering.apply import raw_clusters
 from geopointseg.clustering.fit import USUAL, Learning, fit
 from geopointseg.clustering.isodata import isodata
 from geopointseg.clustering.kmeans import kmeans
@@ -16,9 +18,11 @@ from geopointseg.clustering.lump import Tally, lump, tally
 from geopointseg.clustering.partition import Method, Partition
 from geopointseg.clustering.pixels import sample
 from geopointseg.grid import Window
+from geopointseg.maps.pool import pool
+from geopointseg.maps.spool import spooled
 from geopointseg.raster import Raster, Statistics, read_labels
 
-__all__ = ["MERGE", "find_partition", "lumped", "pieces"]
+__all__ = ["MERGE", "find_partition", "found_in", "lumped", "pieces"]
 
 MERGE = 0.4  # standard deviations: see docs/without-labels.md
 SAMPLE = 100_000  # pixels that K-means and ISODATA learn from
@@ -59,6 +63,24 @@ def find_partition(
         if method == "continuity":
             del options["size"]  # it cuts no superpixels
     return Partition(method, rasters[0].names, statistics, tensors, raw, tuple(range(raw)), (), options)
+
+
+@contextmanager
+def found_in(raster: Raster, partition: Partition, *, near: Path) -> Iterator[Path]:
+    """Lay down a raster's raw ids; where superpixels have guided the network, each takes the cluster of most of its pixels.
+
+    Args:
+        raster: With the bands of the partition.
+        partition: Its clusters.
+        near: The temporary raster lies beside it, and goes when the block ends.
+    """
+    with spooled(raw_clusters(partition, raster), raster.grid, near=near) as path:
+        size = partition.options.get("size")
+        if size is None:
+            yield path
+            return
+        with spooled(pool(path, raster, size=size), raster.grid, near=near) as pooled:
+            yield pooled
 
 
 def lumped(

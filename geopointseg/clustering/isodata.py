@@ -20,9 +20,9 @@ Centres = NDArray[np.float32]
 class Limits:
     """What makes clusters split, join and go; lengths are of bands within 0 to 1."""
 
-    wide: float = 0.15
+    wide: float = 0.1
     """Standard deviation in a band above which a cluster may split."""
-    near: float = 0.25
+    near: float = 0.3
     """Distance below which two clusters join."""
     small: float = 0.002
     """Share of the pixels below which a cluster goes."""
@@ -52,16 +52,18 @@ def isodata(
     different = np.unique(pixels, axis=0)
     start = np.random.default_rng(seed).choice(len(different), min(k, len(different)), replace=False)
     centres = different[np.sort(start)]
+    idle = 0
     for number in range(limits.rounds):
         centres, own = _settled(pixels, centres, limits)
         split = centres
         if number < limits.rounds - 1 and (len(centres) <= k / 2 or number % 2 == 0):
             split = _split(pixels, centres, own, k, limits)
         if len(split) > len(centres):
-            centres = split
+            centres, idle = split, 0
             continue
         joined = _joined(centres, np.bincount(own, minlength=len(centres)), limits)
-        if len(joined) == len(centres) and number % 2:
+        idle = idle + 1 if len(joined) == len(centres) else 0
+        if idle == 2:
             break  # neither splits nor joins
         centres = joined
     return _settled(pixels, centres, limits)[0]

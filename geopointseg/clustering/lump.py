@@ -19,17 +19,12 @@ TINY = 1e-6  # variance of a band, so that flat clusters can be compared
 class Tally(NamedTuple):
     """Sums over the pixels of every cluster; those of windows and rasters add up."""
 
-    count: NDArray[np.float64]
-    """(clusters,) pixels."""
+    pixels: NDArray[np.float64]
+    """(clusters,) how many."""
     sums: NDArray[np.float64]
     """(clusters, bands) of the stretched bands."""
     squares: NDArray[np.float64]
     """(clusters, bands) of their squares."""
-
-    def means(self) -> NDArray[np.float64]:
-        """(clusters, bands); 0 for a cluster without pixels."""
-        means: NDArray[np.float64] = self.sums / np.maximum(self.count, 1)[:, None]
-        return means
 
 
 def tally(windows: Iterable[tuple[Window, NDArray[np.uint8]]], raster: Raster, statistics: Statistics, k: int) -> Tally:
@@ -47,7 +42,7 @@ def tally(windows: Iterable[tuple[Window, NDArray[np.uint8]]], raster: Raster, s
         pixels, inside = seen(read(raster, window), statistics)
         known = inside & (ids != UNLABELLED)
         own = ids[known]
-        total.count[:] += np.bincount(own, minlength=k)
+        total.pixels[:] += np.bincount(own, minlength=k)
         for band, values in enumerate(pixels[:, known].astype(np.float64)):
             total.sums[:, band] += np.bincount(own, values, minlength=k)
             total.squares[:, band] += np.bincount(own, values**2, minlength=k)
@@ -69,8 +64,8 @@ def lump(found: Tally, near: float) -> tuple[tuple[int, ...], NDArray[np.float64
         For each cluster the one that it is now part of, numbered from 0, the largest first, and 255 where it has no
         pixels; and (clusters, bands) their means.
     """
-    groups = [[int(i)] for i in np.flatnonzero(found.count > 0)]
-    count, sums, squares = (column[found.count > 0] for column in found)
+    groups = [[int(i)] for i in np.flatnonzero(found.pixels > 0)]
+    count, sums, squares = (column[found.pixels > 0] for column in found)
     while len(groups) > 1:
         gaps = _gaps(count, sums, squares)
         a, b = sorted(int(i) for i in np.unravel_index(gaps.argmin(), gaps.shape))
@@ -81,7 +76,7 @@ def lump(found: Tally, near: float) -> tuple[tuple[int, ...], NDArray[np.float64
             column[a] += column[b]
         count, sums, squares = (np.delete(column, b, axis=0) for column in (count, sums, squares))
     order = np.argsort(-count, kind="stable")
-    lookup = np.full(len(found.count), UNLABELLED)
+    lookup = np.full(len(found.pixels), UNLABELLED)
     for number, group in enumerate(order):
         lookup[groups[group]] = number
     return tuple(lookup.tolist()), (sums / count[:, None])[order]
