@@ -94,7 +94,7 @@ def cells(given: argparse.Namespace, name: str) -> Iterator[tuple[tuple[Path, Pa
     for image, truth in images(given, name):
         for method in dict.fromkeys(method for method, _ in ROWS.values()):
             for seed in given.seeds:
-                how = f"-{given.epochs}" if method == "fcn" else ""
+                how = f"-{given.tile}-{given.epochs}" if method == "fcn" else ""
                 yield (image, truth), method, seed, given.results / name / f"{image.stem}-{method}{how}-{seed}.json"
 
 
@@ -103,9 +103,9 @@ def fill(given: argparse.Namespace) -> None:
     shard, shards = (int(part) for part in given.shard.split("/"))
     wanted = [cell for name in given.sets for cell in cells(given, name)]
     for (image, truth), method, seed, path in wanted[shard - 1 :: shards]:
-        if not path.exists():
+        if given.again or not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            learning = Learning(epochs=given.epochs)
+            learning = Learning(epochs=given.epochs, tile=given.tile)
             write_json(path, measure(image, truth, method, seed, learning, path.parent))
             print(f"{image.stem}, {method}, seed {seed}", flush=True)
 
@@ -173,6 +173,8 @@ def main() -> None:
     made.add_argument("--every", type=int, default=1, help="take every n-th image")
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     made.add_argument("--epochs", type=int, default=10, help="of the network")
+    made.add_argument("--tile", type=int, default=512, help="side of what the network learns from at once")
+    made.add_argument("--again", action="store_true", help="compute anew what is there")
     made.add_argument("--tiles", type=int, help="with --large, tiles in an epoch")
     made.add_argument("--large", action="store_true", help="cluster one large image instead")
     made.add_argument("--shard", default="1/1", help="compute the i-th of n parts: i/n")
@@ -182,7 +184,7 @@ def main() -> None:
     given = made.parse_args()
     given.results = given.results or given.cache / "results"
     if given.quick:
-        given.sets, given.every, given.seeds, given.epochs = ["synthetic"], 4, [0], 3
+        given.sets, given.every, given.seeds, given.epochs, given.again = ["synthetic"], 4, [0], 3, True
     targets = {"AMI": "the network ahead of K-means and ISODATA on each set"}
     if given.large:
         text, figures = large(given)

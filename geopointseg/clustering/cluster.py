@@ -70,8 +70,8 @@ def cluster(
             or single pixels (kmeans, isodata).
         k: Clusters at most, 2 to 254.
         learning: How a network learns.
-        merge: Join clusters whose colours lie nearer than so many standard deviations; by default 0.4 for networks and 0,
-            which joins none, for the others.
+        merge: Join clusters whose mean colours differ by less, bands being stretched to 0 to 1; by default 0.12 for networks
+            and 0, which joins none, for the others.
         mmu: Minimum mapping unit in m²: smaller patches go to the neighbour with the longest common border.
         points: GeoPackage from 'geopointseg check' or 'draw': write MAP_classes.tif, too, in which clusters have the class
             of the training points that lie in them, or 255.

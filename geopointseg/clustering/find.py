@@ -24,7 +24,7 @@ from geopointseg.raster import Raster, Statistics, read_labels
 
 __all__ = ["MERGE", "find_partition", "found_in", "lumped", "pieces"]
 
-MERGE = 0.4  # standard deviations: see docs/without-labels.md
+MERGE = 0.12  # difference of colours: see docs/without-labels.md
 SAMPLE = 100_000  # pixels that K-means and ISODATA learn from
 PIECE = 1024  # side of the windows that finished clusters are read in
 
@@ -92,7 +92,7 @@ def lumped(
         partition: As it was found.
         rasters: That it was found in.
         raw: Rasters of its raw ids on their grids.
-        near: As for `lump`; by default 0.4 for networks and 0, which joins none, for centres.
+        near: As for `lump`; by default 0.12 for networks and 0, which joins none, for centres.
     """
     if near is None:
         near = 0.0 if "centres" in partition.tensors else MERGE

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.clustering.network import build, device
-from geopointseg.clustering.pixels import MIDDLE, TILE, cut_superpixels, seen, tiles
+from geopointseg.clustering.pixels import MIDDLE, cut_superpixels, seen, tiles
 from geopointseg.contingency import adjusted_mutual_information, contingency_table
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
@@ -42,6 +42,8 @@ class Learning:
     """What its answer is held against the evened-out answer with."""
     size: int = 200
     """Mean area of the superpixels in pixels."""
+    tile: int = 512
+    """Side of what the network learns from at once, a multiple of 8; in a small image smaller tiles are more steps."""
     least: int = 3
     """Stop after an epoch with no more clusters than this."""
     agree: float = 1.0
@@ -98,12 +100,7 @@ def fit(
     Raises:
         GeoPointSegError: an option is out of range.
     """
-    few = learning.tiles is not None and learning.tiles < 1
-    if learning.epochs < 1 or learning.size < 2 or not 0 < learning.agree <= 1 or few:
-        raise GeoPointSegError(
-            "expected at least 1 epoch, superpixels of at least 2 pixels, an agreement within 0 to 1 and at least 1 tile, got "
-            f"{learning.epochs}, {learning.size}, {learning.agree} and {learning.tiles}: change what is out of range"
-        )
+    _require_sense(learning)
     rng = np.random.default_rng(seed)
     forked = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with TemporaryDirectory(prefix=".clustering-", dir=folder) as made, torch.random.fork_rng(forked):
@@ -113,14 +110,34 @@ def fit(
             regions = None
             if method != "continuity":
                 regions = cut_superpixels(raster, statistics, Path(made) / f"{number}.npy", size=learning.size)
-            places += [_Tile(raster, regions, window) for window in tiles(raster.grid)]
+            places += [_Tile(raster, regions, window) for window in tiles(raster.grid, learning.tile)]
         network = build("fcn" if method == "fcn" else "kanezaki", len(rasters[0].bands), k)
         network = network.to(device(), memory_format=torch.channels_last)  # a quarter faster on a CPU
-        answers = np.lib.format.open_memmap(Path(made) / "answers.npy", "w+", np.uint8, (len(places), TILE, TILE))
+        answers = np.lib.format.open_memmap(
+            Path(made) / "answers.npy", "w+", np.uint8, (len(places), learning.tile, learning.tile)
+        )
         ended = _learn(network, places, answers, statistics, method, k, learning, rng)
         _settle(network, [places[i] for i in rng.permutation(len(places))[:SETTLING]], statistics)
         del answers, places  # before their files go
     return Fitted(network.eval(), *ended)
+
+
+def _require_sense(learning: Learning) -> None:
+    """Refuse what is out of range.
+
+    Raises:
+        GeoPointSegError: something is.
+    """
+    if learning.epochs < 1 or learning.size < 2 or not 0 < learning.agree <= 1:
+        raise GeoPointSegError(
+            "expected at least 1 epoch, superpixels of at least 2 pixels and an agreement above 0, up to 1, got "
+            f"{learning.epochs}, {learning.size} and {learning.agree}: change what is out of range"
+        )
+    if learning.tile < 8 or learning.tile % 8 or (learning.tiles is not None and learning.tiles < 1):
+        raise GeoPointSegError(
+            f"expected tiles whose side is a multiple of 8, and at least 1 in an epoch, got {learning.tile} and "
+            f"{learning.tiles}: change --tile or --tiles"
+        )
 
 
 def _learn(

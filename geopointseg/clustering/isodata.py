@@ -18,12 +18,12 @@ Centres = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What makes clusters split, join and go; lengths are of bands within 0 to 1."""
+    """What makes clusters split, join and go; bands are within 0 to 1."""
 
     wide: float = 0.1
     """Standard deviation in a band above which a cluster may split."""
-    near: float = 0.3
-    """Distance below which two clusters join."""
+    near: float = 0.17
+    """Difference of mean colours, the root of the mean square over bands, below which two clusters join."""
     small: float = 0.002
     """Share of the pixels below which a cluster goes."""
     pairs: int = 2
@@ -114,7 +114,7 @@ def _split(pixels: NDArray[np.float32], centres: Centres, own: NDArray[np.int64]
 def _joined(centres: Centres, counts: NDArray[np.int64], limits: Limits) -> Centres:
     """One centre for the nearest pairs of clusters, each cluster in one pair at most."""
     rows, cols = np.triu_indices(len(centres), 1)
-    distance = np.sqrt(((centres[rows] - centres[cols]) ** 2).sum(axis=1))
+    distance = np.sqrt(((centres[rows] - centres[cols]) ** 2).mean(axis=1))
     gone: set[int] = set()
     made: dict[int, NDArray[np.float32]] = dict(enumerate(centres))
     pairs = 0

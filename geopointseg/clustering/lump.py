@@ -1,4 +1,4 @@
-"""Lumping: clusters that look alike become one, by what is known of their pixels' colours."""
+"""Lumping: clusters that look alike become one, by the mean colours of their pixels."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,8 +13,6 @@ from geopointseg.raster import Raster, Statistics, read
 
 __all__ = ["Tally", "lump", "tally"]
 
-TINY = 1e-6  # variance of a band, so that flat clusters can be compared
-
 
 class Tally(NamedTuple):
     """Sums over the pixels of every cluster; those of windows and rasters add up."""
@@ -23,8 +21,6 @@ class Tally(NamedTuple):
     """(clusters,) how many."""
     sums: NDArray[np.float64]
     """(clusters, bands) of the stretched bands."""
-    squares: NDArray[np.float64]
-    """(clusters, bands) of their squares."""
 
 
 def tally(windows: Iterable[tuple[Window, NDArray[np.uint8]]], raster: Raster, statistics: Statistics, k: int) -> Tally:
@@ -36,8 +32,7 @@ def tally(windows: Iterable[tuple[Window, NDArray[np.uint8]]], raster: Raster, s
         statistics: That stretch the bands.
         k: Clusters.
     """
-    shape = (k, len(raster.bands))
-    total = Tally(np.zeros(k), np.zeros(shape), np.zeros(shape))
+    total = Tally(np.zeros(k), np.zeros((k, len(raster.bands))))
     for window, ids in windows:
         pixels, inside = seen(read(raster, window), statistics)
         known = inside & (ids != UNLABELLED)
@@ -45,48 +40,36 @@ def tally(windows: Iterable[tuple[Window, NDArray[np.uint8]]], raster: Raster, s
         total.pixels[:] += np.bincount(own, minlength=k)
         for band, values in enumerate(pixels[:, known].astype(np.float64)):
             total.sums[:, band] += np.bincount(own, values, minlength=k)
-            total.squares[:, band] += np.bincount(own, values**2, minlength=k)
     return total
 
 
 def lump(found: Tally, near: float) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Join the two clusters that lie nearest each other, as long as they lie nearer than `near`.
+    """Join the two clusters whose mean colours lie nearest each other, as long as they lie nearer than `near`.
 
-    Two clusters are as far apart as their means are, in standard deviations within clusters: the root of the mean over bands
-    of the squared difference, over the variance of both clusters' pixels about their own means. What has joined counts with
-    its new mean and variance.
+    What has joined counts with its new mean.
 
     Args:
         found: What is known of the clusters.
-        near: In standard deviations; 0 joins none.
+        near: Difference of two colours: the root of the mean over bands of its square, bands within 0 to 1; 0 joins none.
 
     Returns:
         For each cluster the one that it is now part of, numbered from 0, the largest first, and 255 where it has no
         pixels; and (clusters, bands) their means.
     """
     groups = [[int(i)] for i in np.flatnonzero(found.pixels > 0)]
-    count, sums, squares = (column[found.pixels > 0] for column in found)
+    pixels, sums = (column[found.pixels > 0] for column in found)
     while len(groups) > 1:
-        gaps = _gaps(count, sums, squares)
+        means = sums / pixels[:, None]
+        gaps = np.sqrt(((means[:, None] - means[None]) ** 2).mean(axis=2))
+        np.fill_diagonal(gaps, np.inf)
         a, b = sorted(int(i) for i in np.unravel_index(gaps.argmin(), gaps.shape))
         if gaps[a, b] >= near:
             break
         groups[a] += groups.pop(b)
-        for column in (count, sums, squares):
-            column[a] += column[b]
-        count, sums, squares = (np.delete(column, b, axis=0) for column in (count, sums, squares))
-    order = np.argsort(-count, kind="stable")
+        pixels[a], sums[a] = pixels[a] + pixels[b], sums[a] + sums[b]
+        pixels, sums = np.delete(pixels, b), np.delete(sums, b, axis=0)
+    order = np.argsort(-pixels, kind="stable")
     lookup = np.full(len(found.pixels), UNLABELLED)
     for number, group in enumerate(order):
         lookup[groups[group]] = number
-    return tuple(lookup.tolist()), (sums / count[:, None])[order]
-
-
-def _gaps(count: NDArray[np.float64], sums: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(clusters, clusters) how far apart clusters are; infinite from itself."""
-    means = sums / count[:, None]
-    within = np.maximum(squares - count[:, None] * means**2, 0)  # sums of squares about the mean
-    pooled = (within[:, None] + within[None]) / (count[:, None] + count[None])[..., None] + TINY
-    gaps: NDArray[np.float64] = np.sqrt(((means[:, None] - means[None]) ** 2 / pooled).mean(axis=2))
-    np.fill_diagonal(gaps, np.inf)
-    return gaps
+    return tuple(lookup.tolist()), (sums / pixels[:, None])[order]

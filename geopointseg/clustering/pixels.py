@@ -32,13 +32,14 @@ def seen(pixels: NDArray[np.float32], statistics: Statistics) -> tuple[NDArray[n
     return np.nan_to_num(scaled(pixels, statistics), nan=MIDDLE), inside
 
 
-def tiles(grid: Grid) -> list[Window]:
-    """Tiles of 512 pixels, 448 from one to the next; the last ones are moved back to the border."""
+def tiles(grid: Grid, size: int = TILE) -> list[Window]:
+    """Square tiles, seven eighths of their side from one to the next; the last ones are moved back to the border."""
+    stride = size * STRIDE // TILE
     rows, cols = (
-        sorted({min(start, max(0, side - TILE)) for start in range(0, max(side - TILE, 0) + STRIDE, STRIDE)})
+        sorted({min(start, max(0, side - size)) for start in range(0, max(side - size, 0) + stride, stride)})
         for side in grid.shape
     )
-    return [Window(row, col, TILE, TILE).within(*grid.shape) for row in rows for col in cols]
+    return [Window(row, col, size, size).within(*grid.shape) for row in rows for col in cols]
 
 
 def cut_superpixels(raster: Raster, statistics: Statistics, path: Path, *, size: int) -> NDArray[np.int32]:

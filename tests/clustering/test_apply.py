@@ -53,4 +53,6 @@ def test_windows_do_not_show(raster_file, monkeypatch):
     for name, value in {"TILE": 96, "STRIDE": 64, "OVERLAP": 32, "STRIP": 110}.items():
         monkeypatch.setattr(apply, name, value)
     assert len(np.unique(at_once)) > 1
-    assert (whole(partition, raster) == at_once).mean() > 0.99
+    assert (
+        whole(partition, raster) == at_once
+    ).mean() > 0.95  # of noise, in windows not much larger than what a pixel sees

@@ -48,9 +48,9 @@ def test_it_stops_at_few_clusters_or_when_answers_agree(halves):
     assert epochs(least=0).epochs <= 6
 
 
-@pytest.mark.parametrize("options", [{"epochs": 0}, {"size": 1}, {"agree": 0}, {"tiles": 0}])
+@pytest.mark.parametrize("options", [{"epochs": 0}, {"size": 1}, {"agree": 0}, {"tiles": 0}, {"tile": 20}])
 def test_what_is_out_of_range_is_refused(halves, options):
-    with pytest.raises(GeoPointSegError, match="expected at least 1 epoch"):
+    with pytest.raises(GeoPointSegError, match=r"expected (at least 1 epoch|tiles whose side)"):
         fit(*halves, learning=Learning(**options))
 
 
@@ -68,6 +68,7 @@ def test_tiles_are_those_of_the_published_code(halves):
     assert len(places) == 16 * 16
     assert (places[-1].row, places[-1].col) == (7200 - 512, 6800 - 512)
     assert tiles(of) == [(0, 0, 32, 48)]
+    assert [tile.col for tile in tiles(of, 32)] == [0, 16]
 
 
 def test_superpixels_of_the_whole_raster_have_numbers_of_their_own(raster_file, tmp_path, monkeypatch):
