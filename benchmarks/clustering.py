@@ -63,7 +63,7 @@ def images(given: argparse.Namespace, name: str) -> list[tuple[Path, Path]]:
     pairs = [
         pair for split in judged for pair in zip(data.paths("images", split), data.paths("truth", split), strict=True)
     ]
-    return sorted(pairs)[:: given.every]
+    return sorted(pairs)[:: given.every[given.sets.index(name) % len(given.every)]]
 
 
 def measure(image: Path, truth: Path, method: Method, seed: int, learning: Learning, folder: Path) -> dict[str, Any]:
@@ -114,9 +114,8 @@ def tabulated(found: Mapping[int, Sequence[Mapping[str, Any]]]) -> dict[str, lis
     """Means over the images of each seed, by column; found are one row's figures of each image."""
     columns = (*SCORES, "clusters", "s/Mpx")
     kept = [rows for rows in found.values() if rows]
-    return {
-        column: [mean([row[column] for row in rows if row[column] is not None]) for rows in kept] for column in columns
-    }
+    values = {column: [[row[column] for row in rows if row[column] is not None] for rows in kept] for column in columns}
+    return {column: [mean(own) for own in seeds if own] for column, seeds in values.items()}
 
 
 def tables(given: argparse.Namespace) -> tuple[str, dict[str, float], bool]:
@@ -125,8 +124,10 @@ def tables(given: argparse.Namespace) -> tuple[str, dict[str, float], bool]:
     for name in given.sets:
         kept: dict[str, dict[int, list[Any]]] = {row: {} for row in ROWS}
         stems = set()
-        for (image, _), _, seed, path in cells(given, name):
-            if path.exists():
+        wanted = list(cells(given, name))
+        waiting = {(image, seed) for (image, _), _, seed, path in wanted if not path.exists()}
+        for (image, _), _, seed, path in wanted:
+            if (image, seed) not in waiting:  # all methods have seen it
                 stems.add(image.stem)
                 for row, scores in json.loads(path.read_text()).items():
                     kept[row].setdefault(seed, []).append(scores)
@@ -135,8 +136,8 @@ def tables(given: argparse.Namespace) -> tuple[str, dict[str, float], bool]:
             if found:
                 columns = tabulated(found)
                 done = " + ".join(str(len(each)) for each in found.values())
-                rows.append([row, *(spread(values) for values in columns.values()), done])
-                figures |= {f"{name}: {row}: {column}": round(mean(v), 4) for column, v in columns.items()}
+                rows.append([row, *(spread(values) if values else "–" for values in columns.values()), done])
+                figures |= {f"{name}: {row}: {column}": round(mean(v), 4) for column, v in columns.items() if v}
         best = [figures.get(f"{name}: {row}: AMI") for row in ("fcn", "kmeans", "isodata")]
         ahead.append(None not in best and best[0] > max(best[1:]))
         lines += [f"{name}: {', '.join(sorted(stems))}", table(rows), ""]
@@ -166,11 +167,13 @@ def _large(path: Path, out: Path, epochs: int, tiles: int | None) -> tuple[float
     return time.perf_counter() - start, peak, len(report.partition.means)
 
 
-def main() -> None:
-    """Fill in what is missing and print the tables."""
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
     made = parser(__doc__ or "")
-    made.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    made.add_argument("--every", type=int, default=1, help="take every n-th image")
+    made.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    made.add_argument(
+        "--every", type=int, nargs="+", default=[1], help="take every n-th image; one n, or one for each set"
+    )
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     made.add_argument("--epochs", type=int, default=10, help="of the network")
     made.add_argument("--tile", type=int, default=512, help="side of what the network learns from at once")
@@ -181,10 +184,16 @@ def main() -> None:
     made.add_argument("--table", action="store_true", help="only print what is there")
     made.add_argument("--cache", type=Path, default=ROOT / ".cache" / "clustering", help="for images")
     made.add_argument("--results", type=Path, help="for figures by image; by default in the cache")
-    given = made.parse_args()
+    given = made.parse_args(words)
     given.results = given.results or given.cache / "results"
     if given.quick:
-        given.sets, given.every, given.seeds, given.epochs, given.again = ["synthetic"], 4, [0], 3, True
+        given.sets, given.every, given.seeds, given.epochs, given.again = ["synthetic"], [4], [0], 3, True
+    return given
+
+
+def main() -> None:
+    """Fill in what is missing and print the tables."""
+    given = arguments()
     targets = {"AMI": "the network ahead of K-means and ISODATA on each set"}
     if given.large:
         text, figures = large(given)
