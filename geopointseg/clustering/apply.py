@@ -58,7 +58,7 @@ def _of_network(
     rows = range(-OVERLAP // 2, height - OVERLAP // 2, STRIDE)
     columns = range(-OVERLAP // 2, width - OVERLAP // 2, STRIDE)
     strips = [(left, min(left + STRIP, width)) for left in range(0, width, STRIP)]
-    taper, network = _taper(), partition.network.to(device(), memory_format=torch.channels_last)
+    taper, network = _taper(), partition.network.to(device()).to(memory_format=torch.channels_last)
     total = sum(len(_touching(columns, *strip)) for strip in strips) * len(rows)
     progress = tqdm(total=total, desc=f"clusters of {raster.path.name}", unit="window", disable=None, leave=False)
     for left, right in strips:

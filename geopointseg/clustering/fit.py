@@ -112,7 +112,7 @@ def fit(
                 regions = cut_superpixels(raster, statistics, Path(made) / f"{number}.npy", size=learning.size)
             places += [_Tile(raster, regions, window) for window in tiles(raster.grid, learning.tile)]
         network = build("fcn" if method == "fcn" else "kanezaki", len(rasters[0].bands), k)
-        network = network.to(device(), memory_format=torch.channels_last)  # a quarter faster on a CPU
+        network = network.to(device()).to(memory_format=torch.channels_last)  # a quarter faster on a CPU
         answers = np.lib.format.open_memmap(
             Path(made) / "answers.npy", "w+", np.uint8, (len(places), learning.tile, learning.tile)
         )
