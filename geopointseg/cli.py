@@ -68,6 +68,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "put maps together from shards",
         "geopointseg assess {0} --points points.gpkg",
     ),
+    "cluster": (
+        "geopointseg.clustering.cluster:cluster",
+        "map what looks alike, without a label",
+        "open {0} in QGIS; a few points name the clusters: --points points.gpkg",
+    ),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "polygons": (
         "geopointseg.maps.polygons:polygons",

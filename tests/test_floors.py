@@ -12,11 +12,19 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("geopointseg.errors",),
     ("geopointseg.colors", "geopointseg.remote", "geopointseg.run"),
-    ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
+    (
+        "geopointseg.grid",
+        "geopointseg.classes",
+        "geopointseg.files",
+        "geopointseg.confusion",
+        "geopointseg.contingency",
+        "geopointseg.synthetic",
+    ),
     ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
     ("geopointseg.labels", "geopointseg.scene"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
+    ("geopointseg.clustering",),
     ("pipelines", "geopointseg.cli"),
 )
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
