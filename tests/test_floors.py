@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("geopointseg.errors",),
     ("geopointseg.colors",),
-    ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
+    (
+        "geopointseg.grid",
+        "geopointseg.classes",
+        "geopointseg.files",
+        "geopointseg.confusion",
+        "geopointseg.contingency",
+        "geopointseg.synthetic",
+    ),
     ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
     ("geopointseg.labels", "geopointseg.scene"),
     ("geopointseg.learning",),
