@@ -35,8 +35,8 @@ def draw_scale_bar(axis: Axes, grid: Grid) -> None:
     metres = max(step * power for step in (1, 2, 5) if step * power <= across)
     share = metres / (grid.ground_size[1] * grid.width)
     length = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    line = {"transform": axis.transAxes, "solid_capstyle": "butt", "clip_on": False}
-    axis.plot([0.03, 0.03 + share], [0.035, 0.035], color="w", lw=6, **line)
-    axis.plot([0.03, 0.03 + share], [0.035, 0.035], color="k", lw=3, **line)
+    for color, width in (("w", 6), ("k", 3)):
+        ends = [0.03, 0.03 + share], [0.035, 0.035]
+        axis.plot(*ends, color=color, lw=width, transform=axis.transAxes, solid_capstyle="butt", clip_on=False)
     box = {"facecolor": "w", "edgecolor": "none", "alpha": 0.75, "pad": 1.5}
     axis.text(0.03 + share / 2, 0.055, length, transform=axis.transAxes, ha="center", va="bottom", fontsize=9, bbox=box)

@@ -80,6 +80,8 @@ def write_page(
         parts += [f"<h2>Scores on {html.escape(assessment.basis)}</h2>", _score_table(assessment)]
     if more.comparison is not None:
         parts += ["<h2>The same recipe under two splits</h2>", _split_table(more.comparison)]
+    elif any(assessment.basis == "held-out points" for assessment in assessments):
+        parts.append("<p class='note'>How much a random split would flatter this map: run with --compare-splits.</p>")
     for caption, file in pictures.items():
         data = base64.b64encode(file.read_bytes()).decode()
         parts.append(

@@ -178,11 +178,8 @@ def _draw_hits(axis: Axes, raster: Raster, points: Points, map_file: Path) -> li
     known = raster_classes(map_file).names
     names = np.array([*known, *[""] * (256 - len(known))], dtype=object)[found]
     right = names == frame["class_name"].to_numpy(object)[here]
-    options = {"s": 26, "linewidths": 1.4}
-    good = axis.scatter(
-        x[right], y[right], marker="o", facecolors="none", edgecolors="k", label="point, right", **options
-    )
-    bad = axis.scatter(x[~right], y[~right], marker="x", color=np.array(WRONG) / 255, label="point, wrong", **options)
+    good = axis.scatter(x[right], y[right], s=26, marker="o", facecolors="none", edgecolors="k", label="point, right")
+    bad = axis.scatter(x[~right], y[~right], s=26, marker="x", color=np.array(WRONG) / 255, label="point, wrong")
     return [good, bad]
 
 

@@ -87,7 +87,9 @@ def telling_windows(
         r, c = locate(frame.geometry, grid)
         here = grid.contains(r, c)
         found = []
-        for window in grid.tiles(min(side, max(grid.shape))):
+        for tile in grid.tiles(side):  # those at the edges are moved inwards, so that all panels are alike
+            top, left = (max(0, min(at, size - side)) for at, size in zip(tile[:2], grid.shape, strict=True))
+            window = Window(top, left, side, side).within(*grid.shape)
             inside = here & (r >= window.row) & (r < window.row + window.height)
             inside &= (c >= window.col) & (c < window.col + window.width)
             found.append((len(np.unique(ids[inside])), int(inside.sum()), window))

@@ -61,7 +61,7 @@ def against_truth(
 
 def by_place(
     maps: Sequence[Path], truth: Sequence[Path], trained: Trained, *, background: str | None = None
-) -> list[Assessment]:
+) -> tuple[Assessment, list[Assessment]]:
     """Judge maps on dense truth apart for the ground that training has seen and for ground it has not.
 
     Args:
@@ -71,13 +71,14 @@ def by_place(
         background: The class that is none.
 
     Returns:
-        On new ground (no pixel of it was ever in a training chip), and on ground around training points; one of them
-        where there is no other.
+        On all ground, as `against_truth` has it. And on new ground (no pixel of it was ever in a training chip) and on ground
+        around training points; one of them where there is no other.
 
     Raises:
         GeoPointSegError: see `against_truth`.
     """
-    return [one for one in _against_truth(maps, truth, trained, None, background) if one.matrix.sum()]
+    whole, *places = _against_truth(maps, truth, trained, None, background)
+    return whole, [one for one in places if one.matrix.sum()]
 
 
 def _against_truth(
@@ -87,11 +88,10 @@ def _against_truth(
     boundary: str | None,
     background: str | None,
 ) -> list[Assessment]:
-    """Over all ground; or over new ground, and that which training has seen."""
+    """Over all ground; and, knowing what training has seen, over new ground and over that."""
     classes = shared_classes(maps)
-    places = (
-        [Tally(classes, background)] if trained is None else [Tally(classes, background), Tally(classes, background)]
-    )
+    names = ["dense truth", *([] if trained is None else ["dense truth, new place", "dense truth, same place"])]
+    places = [Tally(classes, background) for _ in names]
     edges, metres = np.zeros((len(classes), 4), np.int64), 0.0
     for map_path, truth_path in zip(maps, truth, strict=True):
         grid, sure = open_raster(map_path).grid, confidence_file(map_path)
@@ -116,15 +116,13 @@ def _against_truth(
             cut = np.s_[inner.row : inner.row + inner.height, inner.col : inner.col + inner.width]
             true, foreign, predicted = true[cut], foreign[cut], predicted[cut]
             steps = None if sure is None else read_confidence(sure, core)
-            if trained is None:
-                places[0].add(true, predicted, steps, foreign)
-            else:
+            places[0].add(true, predicted, steps, foreign)
+            if trained is not None:
                 seen = trained.seen(grid, core)
-                for sums, here in zip(places, (~seen, seen), strict=True):
+                for sums, here in zip(places[1:], (~seen, seen), strict=True):
                     sums.add(true[here], predicted[here], None if steps is None else steps[here], foreign[here])
     if not any(sums.matrix.sum() or sums.unmapped for sums in places):
         raise GeoPointSegError(f"expected the codes {list(classes.codes)} in {truth[0]}, got none of them")
-    names = ["dense truth"] if trained is None else ["dense truth, new place", "dense truth, same place"]
     found = [sums.assessment(name) for sums, name in zip(places, names, strict=True)]
     return [replace(one, boundaries=Boundaries(metres, edges)) for one in found] if boundary else found
 

@@ -272,14 +272,15 @@ def test_new_ground_is_judged_apart_from_ground_around_training_points(class_map
     found[:, 30:] = 1  # wrong in the east
     points = clicks([(10, 5, "bare", "train"), (10, 35, "bare", "test")])
     files = [class_map(found)], [plain_truth(truth)]
-    new, same = by_place(*files, Trained(points, chip=8))
+    whole, (new, same) = by_place(*files, Trained(points, chip=8))
+    assert whole.figures() == against_truth(*files).figures()
     assert (new.basis, same.basis) == ("dense truth, new place", "dense truth, same place")
     # a chip of 8 pixels that holds column 5 reaches columns 0 to 12, rows 3 to 17
     assert same.matrix.sum() == 15 * 13
     assert same.figures()["overall_accuracy"] == 1
     assert new.matrix.sum() == 800 - 15 * 13
     assert new.figures()["overall_accuracy"] == pytest.approx((605 - 200) / 605)
-    (only,) = by_place(*files, Trained(points, chip=400))
+    _, (only,) = by_place(*files, Trained(points, chip=400))
     assert only.basis == "dense truth, same place"
 
 

@@ -42,6 +42,8 @@ def test_windows_with_most_classes_come_first_and_empty_ones_not(scene):
         (1, Window(0, 0, 32, 32)),
         (0, Window(32, 64, 32, 32)),
     ]
+    moved = telling_windows([one.raster], points, side=40)  # the last tiles would be 24 and 16 pixels
+    assert moved == [(0, Window(0, 0, 40, 40)), (0, Window(24, 56, 40, 40))]
     nobody = Points(points.frame.iloc[:0], points.classes, points.held_out)
     assert telling_windows([one.raster], nobody, side=32) == [(0, Window(0, 0, 32, 32))]
 
