@@ -16,7 +16,7 @@ MEANING = {
     "held-out points": "Points that were kept aside with the ground around them; nothing was trained or tuned on them.",
     "dense truth, new place": "Ground that no training chip has reached: how the map does where nobody clicked.",
     "dense truth, same place": "Ground around the training points, which training has seen, though mostly without labels: how "
-    "the map fills in between the clicks. It is better than the map will be elsewhere.",
+    "the map fills in between the clicks; usually better than elsewhere.",
     "dense truth": "Every pixel with truth.",
 }
 LEADING = (
@@ -131,9 +131,13 @@ tr + tr {{ border-top: 1px solid #ddd; }} td {{ font-variant-numeric: tabular-nu
 .cards b {{ font-size: 1.35rem; color: #111; font-variant-numeric: tabular-nums; font-weight: 600; }}
 figure {{ margin: 1.8rem 0; }} img {{ max-width: 100%; height: auto; }} figcaption {{ color: #555; font-size: .9rem; }}
 pre {{ background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .8rem; line-height: 1.4; }}
-i {{ display: inline-block; width: .8em; height: .8em; margin-right: .5em; border: 1px solid #555; }}
+.wide td:first-child {{ padding-left: 1.3em; text-indent: -1.3em; }}
+i {{ display: inline-block; text-indent: 0; width: .8em; height: .8em; margin-right: .5em; border: 1px solid #555; }}
 .note {{ color: #555; font-size: .9rem; }}
-@media (max-width: 30rem) {{ body {{ font-size: 15px; }} .facts th {{ white-space: normal; }} .facts td, .facts th {{ padding-right: .6rem; }} }}
+@media (max-width: 34rem) {{
+ body {{ font-size: 15px; }} .facts th {{ white-space: normal; }} td, th {{ padding-right: .5rem; }}
+ .wide table {{ font-size: .78rem; }} .wide th {{ font-size: .7rem; max-width: 4.6rem; }} .wide td, .wide th {{ padding-right: .4rem; }}
+}}
 @media print {{
  @page {{ margin: 15mm; }} body {{ font-size: 10pt; max-width: none; margin: 0; padding: 0; }}
  h2 {{ break-after: avoid; }} figure, tr, .cards {{ break-inside: avoid; }} img {{ max-height: 22cm; }}

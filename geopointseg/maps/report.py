@@ -164,7 +164,8 @@ def _error_picture(map_file: Path, truth: Path, classes: Classes) -> tuple[NDArr
     picture = np.full((*found.shape, 3), 255, np.uint8)
     picture[judged & right], picture[judged & ~right] = RIGHT, WRONG
     colors = {"right": RIGHT, "wrong": WRONG, "without truth": (255, 255, 255)}
-    return picture, [Patch(facecolor=np.array(c) / 255, edgecolor="0.3", label=name) for name, c in colors.items()]
+    shown = {name: (r / 255, g / 255, b / 255) for name, (r, g, b) in colors.items()}
+    return picture, [Patch(facecolor=color, edgecolor="0.3", label=name) for name, color in shown.items()]
 
 
 def _draw_hits(axis: Axes, raster: Raster, points: Points, map_file: Path) -> list[Artist]:

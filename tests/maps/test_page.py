@@ -56,7 +56,7 @@ def test_it_fits_phones_and_paper(judged, tmp_path):
     for rule in (
         "width=device-width, initial-scale=1",
         "@media print",
-        "@media (max-width: 30rem)",
+        "@media (max-width: 34rem)",
         "overflow-x: auto",
     ):
         assert rule in page
