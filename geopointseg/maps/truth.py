@@ -32,14 +32,17 @@ class Trained:
     chip: int
     """Side of a training chip in pixels: what is nearer to a training feature may have been in one."""
 
-    def seen(self, grid: Grid, window: Window) -> NDArray[np.bool_]:
-        """(height, width) true where a pixel may have been in a training chip."""
-        frame = self.points.used("train").to_crs(grid.crs.to_wkt())
-        bounds = frame.geometry.bounds.to_numpy().reshape(-1, 4)
+    def reached(self, grid: Grid) -> shapely.STRtree:
+        """What each training feature may have been seen with: boxes in the grid's CRS."""
+        bounds = self.points.used("train").geometry.to_crs(grid.crs.to_wkt()).bounds.to_numpy().reshape(-1, 4)
         height, width = ((self.chip - 1) * side for side in grid.pixel_size)
-        boxes = shapely.box(*(bounds + np.array([-width, -height, width, height])).T)
-        near = boxes[shapely.intersects(boxes, shapely.box(*grid.window_bounds(window)))]
-        return burn(list(near), grid, window, touched=True)
+        return shapely.STRtree(shapely.box(*(bounds + np.array([-width, -height, width, height])).T))
+
+
+def _seen(reached: shapely.STRtree, grid: Grid, window: Window) -> NDArray[np.bool_]:
+    """(height, width) true where a pixel may have been in a training chip."""
+    near = reached.query(shapely.box(*grid.window_bounds(window)))
+    return burn(list(reached.geometries[near]), grid, window, touched=True)
 
 
 def against_truth(
@@ -102,6 +105,7 @@ def _against_truth(
                 "cut or warp it to the map first"
             )
         metres = metres_of(boundary, grid.ground_size, map_path) if boundary else 0.0
+        reached = None if trained is None else trained.reached(grid)
         for sums in places:
             sums.begin()
         for core in grid.tiles(TILE):
@@ -117,8 +121,8 @@ def _against_truth(
             true, foreign, predicted = true[cut], foreign[cut], predicted[cut]
             steps = None if sure is None else read_confidence(sure, core)
             places[0].add(true, predicted, steps, foreign)
-            if trained is not None:
-                seen = trained.seen(grid, core)
+            if reached is not None:
+                seen = _seen(reached, grid, core)
                 for sums, here in zip(places[1:], (~seen, seen), strict=True):
                     sums.add(true[here], predicted[here], None if steps is None else steps[here], foreign[here])
     if not any(sums.matrix.sum() or sums.unmapped for sums in places):
