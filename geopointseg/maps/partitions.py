@@ -1,5 +1,6 @@
 """Assessment of a map whose ids are clusters, not classes: does it part the ground as the truth does?"""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,11 @@ class Partition:
 
 
 def holds_clusters(path: Path) -> bool:
-    """Whether a map says that its ids are clusters."""
+    """Whether a map says that its ids are clusters: in its tag KIND, or by names such as cluster 7 and no others."""
     with rasterio.open(path) as source:
-        return bool(source.tags().get("KIND") == CLUSTERS)
+        if source.tags().get("KIND") == CLUSTERS:
+            return True
+    return all(re.fullmatch(r"cluster \d+", name) for name in _names(path).values()) and bool(_names(path))
 
 
 def partition_of_truth(maps: Sequence[Path], truth: Sequence[Path]) -> Partition:

@@ -8,10 +8,11 @@ import rasterio
 from skimage.metrics import adapted_rand_error
 from sklearn import metrics
 
+from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.maps import partitions
 from geopointseg.maps.assess import assess
-from geopointseg.maps.partitions import Partition, partition_of_truth
+from geopointseg.maps.partitions import Partition, holds_clusters, partition_of_truth
 
 
 @pytest.fixture
@@ -57,6 +58,14 @@ def test_a_map_of_classes_can_be_taken_for_one_of_clusters(class_map, raster_fil
     truth = raster_file(np.array([[7, 7, 9, 9]], np.uint8), "truth.tif")  # none of the map's codes
     report = assess([str(class_map([[1, 1, 0, 0]]))], truth=[str(truth)], clusters=True, out=tmp_path / "s.json")
     assert report.figures()["adjusted_mutual_information"] == pytest.approx(1)
+
+
+def test_names_tell_clusters_too(class_map, raster_file):
+    own = Classes.colored(["cluster 1", "cluster 2"], [1, 2])
+    assert holds_clusters(class_map([[0, 1]], "a.tif", own=own))
+    assert not holds_clusters(class_map([[0, 1]], "b.tif"))
+    assert not holds_clusters(class_map([[0, 1]], "c.tif", own=Classes.colored(["cluster 1", "road"], [1, 2])))
+    assert not holds_clusters(raster_file(np.zeros((1, 2), np.uint8), "d.tif"))
 
 
 def test_truth_elsewhere_or_without_anything_is_refused(class_map, raster_file, tmp_path):
