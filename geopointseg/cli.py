@@ -91,6 +91,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
+    "sample": (
+        "geopointseg.maps.sample:sample",
+        "draw a random reference sample from a map, to interpret in QGIS",
+        "geopointseg area MAP --points {0}",
+    ),
+    "area": ("geopointseg.maps.area:area", "estimate class areas in hectares, with intervals, from such a sample", ""),
 }
 
 

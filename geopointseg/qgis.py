@@ -9,7 +9,15 @@ import pandas as pd
 from geopointseg.classes import Classes
 from geopointseg.colors import endless_palette
 
-__all__ = ["Layer", "attribute_table", "layer_styles", "map_style", "polygons_style", "regions_style"]
+__all__ = [
+    "Layer",
+    "attribute_table",
+    "layer_styles",
+    "map_style",
+    "polygons_style",
+    "reference_style",
+    "regions_style",
+]
 
 Layer = Literal["points", "scribbles", "areas", "held_out", "polygons"]
 Look = dict[str, str]
@@ -82,6 +90,33 @@ def layer_styles(classes: Classes, layers: Sequence[Layer] = ("points",)) -> pd.
             "update_time": "1970-01-01T00:00:00.000Z",  # fixed, so that the same points give the same file
         }
     )
+
+
+def reference_style(classes: Classes) -> str:
+    """A .qml for the points of a reference sample: a form that offers the classes, and the colours of those chosen.
+
+    What is not interpreted yet is a cross within its circle. `sample_id` and `map_class` cannot be edited.
+    """
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology|Fields|Forms")
+    field = "reference_class"
+    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field, symbollevels="0")
+    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    open_ = {"name": "cross2", "size": "3", "color": CLEAR, "outline_color": "255,0,255,255", "outline_width": "0.6"}
+    shown = [(name, name, _marker(*rgb)[0]) for name, rgb in zip(classes.names, classes.rgb(), strict=True)]
+    for i, (value, label, look) in enumerate([*shown, ("", "not interpreted", open_)]):
+        attributes = {"value": value, "label": label, "symbol": str(i), "render": "true", "type": "string"}
+        ET.SubElement(categories, "category", attributes)
+        _symbol_layer(ET.SubElement(symbols, "symbol", type="marker", name=str(i), alpha="1"), "SimpleMarker", look)
+    form = ET.SubElement(ET.SubElement(root, "fieldConfiguration"), "field", name=field, configurationFlags="None")
+    config = ET.SubElement(ET.SubElement(form, "editWidget", type="ValueMap"), "config")
+    choices = ET.SubElement(ET.SubElement(config, "Option", type="Map"), "Option", type="List", name="map")
+    for label, value in [("", ""), *((name, name) for name in classes.names)]:
+        choice = ET.SubElement(choices, "Option", type="Map")
+        ET.SubElement(choice, "Option", type="QString", name=label or "(not interpreted)", value=value)
+    editable = ET.SubElement(root, "editable")
+    for name in ("sample_id", "map_class"):
+        ET.SubElement(editable, "field", name=name, editable="0")
+    return _document(root, "qgis")
 
 
 def _class_style(classes: Classes, layer: Layer) -> str:

@@ -3,70 +3,40 @@
 `run` is the story; `demo` tells it on a synthetic scene, whose truth is known everywhere.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import lightning
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, write_json
+from geopointseg.files import new_folder
 from geopointseg.grid import Window
-from geopointseg.labels.check import CheckReport, check
+from geopointseg.labels.check import check
 from geopointseg.labels.draw import draw
-from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
+from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
-from geopointseg.learning.backends import Predictor
 from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
-from geopointseg.learning.fit import TrainReport, fit, trainer_options
+from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Loss, read_loss
 from geopointseg.learning.precision import Precision
 from geopointseg.learning.resume import last_of
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.assess import Assessment, against_points, against_truth, pair_truth
-from geopointseg.maps.predict import PredictReport, predict
-from geopointseg.maps.report import draw_confusion, draw_overview, write_page
+from geopointseg.maps.assess import Assessment, Trained, against_points, by_place, pair_truth
+from geopointseg.maps.page import Comparison
+from geopointseg.maps.predict import predict
 from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
+from pipelines.account import RunReport, Steps, write_account
 from pipelines.presets import PresetName, choose
 
 __all__ = ["RunReport", "demo", "run"]
 
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run made."""
-
-    files: tuple[Path, ...]
-    """The report first, then the maps, the model and the rest."""
-    checked: CheckReport
-    masked: MaskReport
-    trained: TrainReport
-    predictor: Predictor
-    """What computed the maps."""
-    assessments: tuple[Assessment, ...]
-    """On dense truth, where there is one, and on held-out points, where some could be held out."""
-
-    def figures(self) -> dict[str, Any]:
-        """All figures as plain values, for JSON."""
-        scores = {assessment.basis: assessment.figures() for assessment in self.assessments}
-        return {
-            "points": self.checked.figures(),
-            "pseudo_mask": self.masked.figures(),
-            "training": self.trained.figures(),
-            "prediction": self.predictor.figures(),
-            "scores": scores,
-        }
-
-    def __str__(self) -> str:
-        """The account for people."""
-        scores = [str(assessment) for assessment in self.assessments]
-        parts = [str(self.checked), str(self.masked), str(self.trained), f"maps: {self.predictor}"]
-        return "\n\n".join([*parts, *(scores or ["nothing to assess the map on"])])
+OTHER = "other_split"  # folder of the same run under another split
 
 
 def run(
@@ -93,6 +63,7 @@ def run(
     seed: int = 0,
     overwrite: bool = False,
     resume: bool = False,
+    compare_splits: bool = False,
 ) -> RunReport:
     """From rasters and labelled points to a land-cover map, a model and a report.
 
@@ -122,6 +93,9 @@ def run(
         overwrite: Replace the files of an earlier run.
         resume: Go on with a run that was broken off, with the same arguments: points and masks are made again, training
             goes on from log/last.ckpt, and what comes out is the same as of an unbroken run.
+        compare_splits: Train a second time under a random split of the points (or under blocks, where the split is random),
+            and show both scores side by side: how much a random split would flatter the map. That run is kept in
+            other_split/.
 
     Returns:
         The files made, and the account of points, pseudo-mask and scores.
@@ -185,13 +159,77 @@ def run(
     )
     map_files = [file for file in maps.files if file.suffix == ".tif"]
     truth_files = pair_truth(map_files, find_rasters(truth)) if truth else []
-    assessments = [
-        *([against_truth(map_files, truth_files)] if truth_files else []),
-        against_points(map_files, checked.points),
-    ]
-    layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
-    assessments = [assessment for assessment in assessments if assessment.matrix.sum()]
-    return _report(out, data, checked, masked, trained, assessments, layers, maps)
+    whole, places = by_place(map_files, truth_files, Trained(checked.points, plan.chip)) if truth_files else (None, [])
+    held_out = against_points(map_files, checked.points)
+    assessments = [*places, *([held_out] if held_out.matrix.sum() else [])]
+    comparison = None
+    if compare_splits:
+        other = run(
+            raster=raster,
+            source=source,
+            split=Split(split.held_out, "blocks" if split.split == "random" else "random"),
+            spreading=spreading,
+            out=out / OTHER,
+            crs=crs,
+            nodata=nodata,
+            preset=preset,
+            steps=steps,
+            chip=chip,
+            batch_size=batch_size,
+            backbone=backbone,
+            minutes=minutes,
+            loss=loss,
+            class_weights=class_weights,
+            keeping=keeping,
+            precision=precision,
+            deterministic=deterministic,
+            seed=seed,
+            overwrite=replace,
+            resume=resume and last_of(out / OTHER).exists(),
+        )
+        comparison = _compare(held_out, other.assessments, split)
+    done = Steps(
+        data=data,
+        checked=checked,
+        masked=masked,
+        trained=trained,
+        maps=maps,
+        map_files=tuple(map_files),
+        truth_files=tuple(truth_files),
+        whole=whole,
+        assessments=tuple(assessments),
+        comparison=comparison,
+    )
+    configuration = {
+        "split": asdict(split),
+        "spreading": asdict(spreading),
+        "plan": asdict(plan),
+        "minutes": minutes,
+        "loss": loss,
+        "class_weights": class_weights,
+        "keeping": asdict(keeping),
+        "precision": precision,
+        "deterministic": deterministic,
+        "nodata": nodata,
+        "seed": seed,
+    }
+    return write_account(out, done, configuration)
+
+
+def _compare(held_out: Assessment, others: Sequence[Assessment], split: Split) -> Comparison:
+    """Two splits side by side.
+
+    Raises:
+        GeoPointSegError: under one of them nothing was held out.
+    """
+    if not held_out.matrix.sum() or not others:
+        raise GeoPointSegError(
+            "expected held-out points under both splits to compare them, got none: leave out --compare-splits, or give "
+            "every class at least five points"
+        )
+    (other,) = others
+    blocked, random = (other, held_out) if split.split == "random" else (held_out, other)
+    return Comparison(blocked, random)
 
 
 def _take_folder(out: Path, *, overwrite: bool) -> None:
@@ -205,50 +243,8 @@ def _take_folder(out: Path, *, overwrite: bool) -> None:
         raise GeoPointSegError(
             f"expected a new or empty folder, got {out}: add --overwrite{going_on}, or choose another --out"
         )
-    for stale in (*out.glob("log/*"), *out.glob("confusion_*.png")):
+    for stale in (*out.glob("log/*"), *out.glob("confusion_*.png"), *out.glob("reliability_*.png")):
         stale.unlink()
-
-
-def _report(
-    out: Path,
-    data: PointDataModule,
-    checked: CheckReport,
-    masked: MaskReport,
-    trained: TrainReport,
-    assessments: list[Assessment],
-    layers: dict[str, Path],
-    maps: PredictReport,
-) -> RunReport:
-    """Draw and write what a reader wants to see."""
-    first = data.rasters[0]
-    pictures = {
-        "Raster, points and maps": draw_overview(out / "overview.png", first, data.statistics, checked.points, layers),
-        "Training": trained.curves,
-    }
-    for assessment in assessments:
-        name = f"confusion_{assessment.basis.replace(' ', '_')}.png"
-        pictures[f"Confusion, {assessment.basis}"] = draw_confusion(out / name, assessment)
-    facts = {
-        "rasters": _list([raster.path.name for raster in data.rasters]),
-        "grid": f"{first.grid.height} × {first.grid.width} pixels, {data.card['crs'][:60]}",
-        "bands": _list(data.card["band_names"]),
-        "points": f"{len(checked.points.used('train'))} for training, {len(checked.points.used('test'))} held out",
-        "labelled by points": f"{sum(masked.pixels) / masked.total:.1%} of the pixels",
-    }
-    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained), "Maps": str(maps)}
-    page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
-    scores = out / "scores.json"
-    written = dict.fromkeys(
-        (page, *maps.files, *trained.files, scores, *checked.files, *masked.files, *pictures.values())
-    )
-    report = RunReport(tuple(written), checked, masked, trained, maps.predictor, tuple(assessments))
-    write_json(scores, report.figures())
-    return report
-
-
-def _list(names: list[str], most: int = 8) -> str:
-    """The names, or the first of them and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite: bool = False) -> RunReport:

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
+from torchmetrics.functional.classification import multiclass_jaccard_index, multilabel_jaccard_index
 
-from geopointseg.confusion import confusion_matrix, scores
+from geopointseg.confusion import background_id, confusion_matrix, micro_iou, scores
+from geopointseg.errors import GeoPointSegError
 
 ids = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60).map(np.array)
 
@@ -70,3 +73,52 @@ def test_a_class_that_is_nowhere_has_no_scores_and_one_only_predicted_counts_as_
 def test_nothing_to_score_gives_none_rather_than_a_number():
     got = scores(np.zeros((2, 2), int), ["a", "b"])
     assert (got["overall_accuracy"], got["miou"], got["mean_f1"], got["count"]) == (None, None, None, 0)
+
+
+@settings(deadline=None, derandomize=True)
+@given(ids)
+def test_further_scores_are_those_of_sklearn_and_torchmetrics(pairs):
+    truth, prediction = pairs.T
+    matrix = confusion_matrix(truth, prediction, 4)
+    got = scores(matrix, ["a", "b", "c", "Background"])
+    present = np.unique(truth)
+    recalls = metrics.recall_score(truth, prediction, labels=present, average=None)
+    assert got["balanced_accuracy"] == pytest.approx(
+        recalls.mean()
+    )  # as balanced_accuracy_score, which warns of others
+    if len(np.unique(pairs)) > 1:
+        assert got["kappa"] == pytest.approx(metrics.cohen_kappa_score(truth, prediction))
+    else:
+        assert got["kappa"] is None
+    t, p = torch.tensor(truth), torch.tensor(prediction)
+    weighted = multiclass_jaccard_index(p, t, num_classes=4, average="weighted")
+    assert got["frequency_weighted_iou"] == pytest.approx(weighted.item(), abs=1e-6)
+    foreground = [i for i in np.unique(pairs) if i != 3]
+    without = (
+        metrics.jaccard_score(truth, prediction, labels=foreground, average=None, zero_division=0).mean()
+        if foreground
+        else None
+    )
+    assert got["miou_without_background"] == (None if without is None else pytest.approx(without))
+    one_hot = [torch.nn.functional.one_hot(ids, 4)[:, :3] for ids in (p, t)]
+    if foreground:
+        pooled = multilabel_jaccard_index(*one_hot, num_labels=3, average="micro").item()
+        assert micro_iou(matrix, background=3) == pytest.approx(pooled, abs=1e-6)
+    else:
+        assert micro_iou(matrix, background=3) is None
+
+
+def test_the_background_is_the_class_named_or_the_one_called_so():
+    assert background_id(["a", "BackGround"]) == 1
+    assert background_id(["a", "background"], "a") == 0
+    assert background_id(["a", "b"]) is None
+    with pytest.raises(GeoPointSegError, match="expected one of the classes a, b as --background, got c"):
+        background_id(["a", "b"], "c")
+    assert scores(np.eye(2, dtype=np.int64), ["a", "b"])["miou_without_background"] is None
+
+
+def test_one_class_and_none_have_no_kappa():
+    assert scores(np.array([[7]]), ["a"])["kappa"] is None
+    empty = scores(np.zeros((2, 2), np.int64), ["a", "b"])
+    assert {empty[key] for key in ("kappa", "balanced_accuracy", "frequency_weighted_iou")} == {None}
+    assert micro_iou(np.zeros((2, 2), np.int64)) is None

@@ -71,6 +71,7 @@ def test_every_file_it_names_is_there_and_no_other(made):
     assert {"report.html", "map.tif", "map.qml", "map.tif.aux.xml", "model.ckpt", "scores.json", "points.gpkg"} <= names
     assert {"model/weights.safetensors", "model/model.json"} <= names
     assert {"masks/image.tif", "masks/image_weights.tif", "overview.png", "curves.png"} <= names
+    assert {"errors.png", "panels.png"} <= names
     assert all(path.stat().st_size for path in files)
     there = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert {name for name in there - names if not name.startswith("log/")} == set()
@@ -116,6 +117,9 @@ def test_the_scores_are_those_of_the_map(made, scene):
     scores = json.loads((out / "scores.json").read_text())
     assert scores == report.figures()
     dense = scores["scores"]["dense truth"]
+    places = [one for basis, one in scores["scores"].items() if basis.startswith("dense truth, ")]
+    assert sum(one["count"] for one in places) == dense["count"]
+    assert set(scores["hashes"]) >= {"points", "model", "configuration, hash", "pseudo-mask image.tif"}
     agree = (pixels(out / "map.tif") == pixels(scene.truth)).mean()
     assert dense["overall_accuracy"] == pytest.approx(agree)
     assert dense["overall_accuracy"] > 0.3  # of six classes: it has learnt something
@@ -139,6 +143,27 @@ def test_the_page_holds_scores_and_pictures(made):
     miou = report.assessments[0].figures()["miou"]
     assert f"{miou:.3f}" in page
     assert page.count("data:image/png;base64,") >= 3
+
+
+def test_a_random_split_stands_beside_the_blocked_one_where_asked(scene, clicks, tmp_path):
+    out = tmp_path / "result"
+    report = run(
+        raster=[str(scene.image)],
+        source=PointSource(clicks, "cover"),
+        split=Split(),
+        spreading=Spreading(),
+        out=out,
+        steps=2,
+        chip=32,
+        batch_size=2,
+        compare_splits=True,
+    )
+    splits = json.loads((out / "scores.json").read_text())["splits"]
+    assert splits["blocked"] == report.figures()["scores"]["held-out points"]
+    other = json.loads((out / "other_split" / "scores.json").read_text())
+    assert splits["random"] == other["scores"]["held-out points"]
+    assert "splits" not in other
+    assert "The same recipe under two splits" in (out / "report.html").read_text()
 
 
 def test_loss_and_weights_of_classes_are_reported(scene, clicks, tmp_path):

@@ -21,6 +21,7 @@ from geopointseg.labels.points import Points, write_points
 from geopointseg.legend.files import read_legend
 from geopointseg.legend.styles import own_style
 from geopointseg.maps.polygons import polygons
+from geopointseg.maps.sample import sample
 from geopointseg.maps.scores import write_scores
 from geopointseg.maps.write import write_map
 from geopointseg.qgis import layer_styles
@@ -346,3 +347,37 @@ def test_polygons_look_like_the_map_and_scores_run_to_one(tmp_path):
         middles = picture[120, 30::60]  # the polygons reach over five of the map's six stripes
         expected = [to_rgb(color) for color in CLASSES.colors]
         np.testing.assert_allclose(middles, expected, atol=0.02)
+
+
+FORM = """
+import json, sys
+from qgis.core import QgsApplication, QgsVectorLayer
+app = QgsApplication([], False)
+app.initQgis()
+layer = QgsVectorLayer(sys.argv[1] + "|layername=reference", "reference")
+setup = layer.editorWidgetSetup(layer.fields().indexOf("reference_class"))
+form = layer.editFormConfig()
+print(json.dumps({
+    "type": setup.type(),
+    "choices": [list(choice.items())[0] for choice in setup.config()["map"]],
+    "renderer": layer.renderer().type(),
+    "labels": [category.label() for category in layer.renderer().categories()],
+    "read only": form.readOnly(layer.fields().indexOf("sample_id")),
+    "count": layer.featureCount(),
+}))
+"""
+
+
+def test_a_reference_sample_opens_with_a_form_that_offers_the_classes(tmp_path):
+    grid = Grid(CRS.from_epsg(32633), Affine(10, 0, 400_000, 0, -10, 5_800_000), 40, 50)
+    ids = np.arange(2000, dtype=np.uint8).reshape(40, 50) % 5
+    path = write_map(tmp_path / "map.tif", grid, CLASSES, [(Window(0, 0, 40, 50), ids)])[0]
+    points = sample(path, n=50, per_class=5, out=tmp_path / "reference.gpkg").files[0]
+    done = subprocess.run([PYTHON, "-c", FORM, str(points)], env=HEADLESS, capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["type"] == "ValueMap"
+    assert seen["choices"] == [["(not interpreted)", ""], *([name, name] for name in CLASSES.names)]
+    assert seen["renderer"] == "categorizedSymbol"
+    assert seen["labels"] == [*CLASSES.names, "not interpreted"]
+    assert seen["read only"] is True
+    assert seen["count"] == 50

@@ -28,7 +28,7 @@ from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import Classified
 from geopointseg.raster import Raster, open_rasters, parse_crs, read, valid
 
-__all__ = ["CheckReport", "check", "check_file", "check_points"]
+__all__ = ["STATUS", "CheckReport", "check", "check_file", "check_points"]
 
 TILE = 512  # pixels; features are looked up tile by tile, so that a raster is never held whole
 STATUS = {  # in the words of the notes; each feature's own reason says more

@@ -5,14 +5,15 @@ import json
 import geopandas as gpd
 import numpy as np
 import pytest
+from shapely.geometry import box
 from sklearn import metrics
 
 from geopointseg.classes import Classes
 from geopointseg.confusion import scores
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import Points, write_points
-from geopointseg.maps import assess as module
-from geopointseg.maps.assess import Assessment, against_points, against_truth, assess, pair_truth
+from geopointseg.maps import truth as module
+from geopointseg.maps.assess import Assessment, Trained, against_points, against_truth, assess, by_place, pair_truth
 
 EMPTY = gpd.GeoDataFrame({"block": np.zeros(0, np.int64)}, geometry=[], crs="EPSG:32633")
 
@@ -250,3 +251,60 @@ def test_an_assessment_is_readable_without_any_count(classes):
     assert "overall accuracy     –, mean IoU     –" in str(empty)
     assert json.loads(json.dumps(empty.figures()))["miou"] is None
     assert empty.figures()["per_class"] == scores(empty.matrix, classes.names)["per_class"]
+
+
+# areas, places, borders
+
+
+def test_reference_areas_count_by_every_pixel_where_asked(class_map, clicks):
+    ids = np.zeros((6, 8), np.uint8)
+    ids[:, 4:] = 1
+    points = clicks([(0, 0, "bare", "test"), (5, 7, "grass", "test")])
+    points.frame.loc[0, "geometry"] = box(400_000, 5_799_960, 400_060, 5_800_000)  # 4 rows, 6 columns
+    whole = against_points([class_map(ids)], points, by="pixel")
+    assert whole.matrix[:2, :2].tolist() == [[16, 8], [0, 1]]
+    assert whole.basis == "pixels of held-out points, scribbles and areas"
+
+
+def test_new_ground_is_judged_apart_from_ground_around_training_points(class_map, plain_truth, clicks):
+    truth = np.zeros((20, 40), np.uint8)
+    found = truth.copy()
+    found[:, 30:] = 1  # wrong in the east
+    points = clicks([(10, 5, "bare", "train"), (10, 35, "bare", "test")])
+    files = [class_map(found)], [plain_truth(truth)]
+    whole, (new, same) = by_place(*files, Trained(points, chip=8))
+    assert whole.figures() == against_truth(*files).figures()
+    assert (new.basis, same.basis) == ("dense truth, new place", "dense truth, same place")
+    # a chip of 8 pixels that holds column 5 reaches columns 0 to 12, rows 3 to 17
+    assert same.matrix.sum() == 15 * 13
+    assert same.figures()["overall_accuracy"] == 1
+    assert new.matrix.sum() == 800 - 15 * 13
+    assert new.figures()["overall_accuracy"] == pytest.approx((605 - 200) / 605)
+    _, (only,) = by_place(*files, Trained(points, chip=400))
+    assert only.basis == "dense truth, same place"
+
+
+def test_borders_are_judged_within_a_distance_and_windows_do_not_show(
+    class_map, plain_truth, pair, monkeypatch, tmp_path
+):
+    maps, truth = [class_map(pair[0])], [plain_truth(pair[1])]
+    whole = against_truth(maps, truth, boundary="10m")
+    monkeypatch.setattr(module, "TILE", 16)
+    parts = against_truth(maps, truth, boundary="1px")
+    np.testing.assert_array_equal(parts.boundaries.counts, whole.boundaries.counts)
+    np.testing.assert_array_equal(parts.matrix, whole.matrix)
+    assert 0 < whole.figures()["boundaries"]["mean_f"] < 1
+    assert "boundary F within 10 m" in str(whole)
+    with pytest.raises(GeoPointSegError, match="expected --boundary with --truth"):
+        assess([str(maps[0])], points=tmp_path / "p.gpkg", boundary="1px", out=tmp_path / "scores.json")
+
+
+def test_the_micro_iou_is_a_mean_over_maps(class_map, plain_truth):
+    maps = [class_map([[0, 1]], "a.tif"), class_map([[1, 1]], "b.tif")]
+    result = against_truth(maps, [plain_truth([[0, 1]], "ta.tif"), plain_truth([[0, 1]], "tb.tif")])
+    assert result.figures()["lssqps_micro_iou"] == pytest.approx((1 + 1 / 3) / 2)
+    named = against_truth(maps[1:], [plain_truth([[0, 1]], "tb.tif")], background="bare")
+    assert named.figures()["lssqps_micro_iou"] == pytest.approx(1 / 2)
+    assert named.figures()["miou_without_background"] == pytest.approx(1 / 2)
+    with pytest.raises(GeoPointSegError, match="as --background, got moon"):
+        against_truth(maps[1:], [plain_truth([[0, 1]], "tb.tif")], background="moon")
