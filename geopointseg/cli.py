@@ -63,6 +63,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg affinity {0} RASTER",
     ),
     "predict": ("geopointseg.maps.predict:predict", "classify rasters", "geopointseg assess {0} --points points.gpkg"),
+    "query": (
+        "geopointseg.maps.query:query",
+        "say where to label next",
+        "fill in {0} in QGIS, then geopointseg run --points points.gpkg {0} --warm-start MODEL …",
+    ),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "polygons": (
         "geopointseg.maps.polygons:polygons",

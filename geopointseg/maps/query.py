@@ -1,0 +1,384 @@
+"""Query: where the next points change the map most, as a layer to fill in.
+
+The raster is predicted window by window, as for a map; of each window only a table of its superpixels is kept. Then as many
+superpixels as are wanted are chosen, and each is asked about at its most interior pixel.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from geopointseg.classes import Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.files import require_new, write_json
+from geopointseg.grid import Grid, Window
+from geopointseg.labels.acquire import Candidates, Strategy, choose
+from geopointseg.labels.burn import stations
+from geopointseg.labels.candidates import (
+    MOST,
+    Uncertainty,
+    cut,
+    doubt_of,
+    interior,
+    measure,
+    near_points,
+    thinned,
+)
+from geopointseg.labels.points import is_checked, load_points, read_points, require_geopackage
+from geopointseg.labels.questions import Form, write_questions
+from geopointseg.labels.superpixels import scaled
+from geopointseg.labels.vector import PointSource
+from geopointseg.learning.backends import AUTO, Computing, predictor
+from geopointseg.learning.bundle import load
+from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.legend.files import read_legend
+from geopointseg.maps.accept import Difference, accept
+from geopointseg.maps.predict import classify
+from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, read, statistics
+
+__all__ = ["Known", "QueryReport", "query"]
+
+PIECE = 512  # columns of a row band, and sides of a window before there is a model, that superpixels are cut in
+NO_MODEL: Strategy = "stratified"
+Shares = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReport:
+    """What is asked, and of how many superpixels."""
+
+    files: tuple[Path, ...]
+    asked: pd.DataFrame
+    """rank, suggested, confidence, doubt and why of each question."""
+    wanted: int
+    strategy: Strategy
+    superpixels: int
+    """Of the land, of about one size each."""
+    beside: int
+    """Those with a point in them or beside."""
+    held_out: int
+    """Those on held-out ground."""
+
+    def figures(self) -> dict[str, Any]:
+        """All figures as plain values, for JSON."""
+        return {
+            "asked": len(self.asked),
+            "wanted": self.wanted,
+            "strategy": self.strategy,
+            "superpixels": self.superpixels,
+            "beside_points": self.beside,
+            "held_out": self.held_out,
+            "suggested": self.asked["suggested"].dropna().value_counts().to_dict(),
+            "mean_doubt": float(self.asked["doubt"].mean()) if len(self.asked) else None,
+        }
+
+    def __str__(self) -> str:
+        """The account for people."""
+        lines = [
+            f"{len(self.asked)} questions by strategy {self.strategy}, of {self.superpixels} superpixels",
+            f"not asked about: {self.beside} superpixels with a point in or beside them, {self.held_out} on held-out ground",
+        ]
+        if len(self.asked) < self.wanted:
+            lines.append(
+                f"note: {self.wanted} were wanted, but there is no more to ask about: take smaller superpixels"
+            )
+        per_class = self.asked["suggested"].dropna().value_counts()
+        if len(per_class):
+            lines.append("suggested: " + ", ".join(f"{name} {n}" for name, n in per_class.items()))
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is labelled already."""
+
+    geometry: gpd.GeoSeries
+    """Of the points, whatever became of them."""
+    held_out: gpd.GeoSeries
+    """Ground that is kept for assessment."""
+
+    def on(self, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the pixels of points, scribbles and areas."""
+        if not len(self.geometry):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        _, rows, cols = stations(self.geometry, grid, 8)
+        return rows, cols
+
+
+def query(
+    *,
+    raster: list[str],
+    model: list[str] | None = None,
+    points: list[Path] | None = None,
+    class_field: str | None = None,
+    n: int = 50,
+    out: Path = Path("next.gpkg"),
+    strategy: Strategy | None = None,
+    uncertainty: Uncertainty = "margin",
+    size: int = 400,
+    apart: int = 8,
+    classes: Path | None = None,
+    window: int = 512,
+    overlap: int = 64,
+    batch_size: int = 4,
+    computing: Computing = AUTO,
+    crs: str | None = None,
+    nodata: float | None = None,
+    allow: Sequence[Difference] = (),
+    seed: int = 0,
+    overwrite: bool = False,
+) -> QueryReport:
+    """Say where to label next: a layer of points without a class, to be filled in.
+
+    Args:
+        raster: Raster files, folders or globs.
+        model: What has been learnt so far: the folder model/ of a run, a checkpoint, or hf://organisation/name; several for
+            the mean of their answers. Without one the first points are chosen.
+        points: What is labelled already; nothing is asked there or beside it.
+        class_field: Column of the points with the class, which the new layer has too; class_name for a checked layer, and
+            where there are no points.
+        n: How many points.
+        out: GeoPackage to write.
+        strategy: random, stratified (the default without a model), uncertainty, class-balanced, core-set, or hybrid (the
+            default with one); see docs/label-here-next.md.
+        uncertainty: margin (of the best class to the second), entropy, or disagreement of several models.
+        size: Mean area of the superpixels, in pixels.
+        apart: Nothing is asked nearer to an existing point than so many pixels.
+        classes: Names and colours of the classes, where neither model nor points have any: a YAML file, a CSV or a .qml.
+        window: Side of the square the model sees at once, a multiple of 32.
+        overlap: Pixels shared by neighbouring windows.
+        batch_size: Windows classified together.
+        computing: What computes the network, and in which number format.
+        crs: CRS of rasters or points that have none.
+        nodata: No-data value of rasters that declare none.
+        allow: Differences from the rasters of training that are no reason to refuse a raster.
+        seed: Of what is drawn by chance.
+        overwrite: Replace an existing layer.
+
+    Returns:
+        What is asked; and the files: the layer, and the figures beside it.
+
+    Raises:
+        GeoPointSegError: options that do not go together, or a raster or points that cannot be used.
+    """
+    require_geopackage(out)
+    require_new(out, overwrite=overwrite)
+    strategy = strategy or ("hybrid" if model else NO_MODEL)
+    _check_options(n, size, apart, seed, strategy, uncertainty, len(model or []), window, overlap, batch_size)
+    tasks = [load(name) for name in model or []]
+    own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
+    form, known = _known(points, class_field, classes, own, crs)
+    pieces: list[tuple[Raster, Window]] = []
+    tables: list[Candidates] = []
+    land = np.zeros(len(own) if own else 0)
+    total = beside = held = 0
+    for one in rasters:
+        rows, cols = known.on(one.grid)
+        closed = list(known.held_out.to_crs(one.grid.crs.to_wkt())) if len(known.held_out) else []
+        if tasks:
+            options = {"window": window, "overlap": overlap, "batch_size": batch_size}
+            stream = _predicted(tasks, one, computing, uncertainty, options)
+        else:
+            stream = _unpredicted(one)
+        for piece, shares, doubt in stream:
+            image = scaled(read(one, piece), measured)
+            regions = cut(image, size=size)
+            where = {"window": piece, "grid": one.grid, "first": rasters[0].grid, "tile": len(pieces)}
+            table = measure(regions, image, shares, doubt, **where)
+            table.asked[near_points(regions, rows - piece.row, cols - piece.col, apart) - 1] = True
+            if len(shares):
+                land += np.bincount(table.class_id, table.area, minlength=len(land))
+            total, beside = total + len(table), beside + int(table.asked.sum())
+            if closed:
+                away = ~_within(table, closed, rasters[0].grid) | table.asked
+                held += int((~away).sum())
+                table = table.at(away)
+            pieces.append((one, piece))
+            tables.append(table)
+            if sum(map(len, tables)) > 2 * MOST:
+                tables = [thinned(Candidates.joined(tables), MOST, seed=seed)]
+    table = thinned(Candidates.joined(tables), MOST, seed=seed)
+    rows_of = choose(table, n, strategy=strategy, seed=seed, land=land / max(float(land.sum()), 1.0))
+    chosen = table.at(rows_of)
+    asked = _account(chosen, own, land)
+    places = _places(chosen, pieces, measured, size)
+    write_questions(asked, places, form, out, overwrite=overwrite, crs=rasters[0].grid.crs.to_wkt())
+    figures = out.with_suffix(".query.json")
+    report = QueryReport((out, figures), asked, n, strategy, total, beside, held)
+    write_json(figures, report.figures())
+    return report
+
+
+def _check_options(
+    n: int,
+    size: int,
+    apart: int,
+    seed: int,
+    strategy: Strategy,
+    uncertainty: Uncertainty,
+    models: int,
+    window: int,
+    overlap: int,
+    batch_size: int,
+) -> None:
+    """Refuse what cannot be, or does not go together."""
+    if n < 1 or size < 2 or apart < 0 or seed < 0:
+        raise GeoPointSegError(
+            "expected at least 1 point, superpixels of at least 2 pixels, and no negative --apart or --seed, got "
+            f"{n}, {size}, {apart} and {seed}"
+        )
+    if window % 32 or not 0 <= overlap < window // 2 or batch_size < 1:
+        raise GeoPointSegError(
+            "expected a window that is a multiple of 32, an overlap below half of it and at least 1 window in a batch, "
+            f"got {window}, {overlap} and {batch_size}"
+        )
+    if not models and strategy in ("uncertainty", "class-balanced", "hybrid"):
+        raise GeoPointSegError(
+            f"expected a --model for --strategy {strategy}, got none: choose stratified, random or core-set for the first points"
+        )
+    if uncertainty == "disagreement" and models < 2:
+        raise GeoPointSegError(
+            f"expected several models for --uncertainty disagreement, got {models}: name them after --model, or choose margin"
+        )
+
+
+def _opened(
+    inputs: Sequence[str],
+    tasks: Sequence[PointSegmentationTask],
+    crs: str | None,
+    nodata: float | None,
+    allow: Sequence[Difference],
+) -> tuple[Classes | None, list[Raster], Statistics]:
+    """The classes of the models, the rasters with their bands, and what those look like."""
+    if not tasks:
+        rasters, measured = open_rasters(inputs, crs=crs, nodata=nodata)
+        return None, rasters, measured
+    card = tasks[0].hparams["card"]
+    own = Classes.from_records(card["classes"])
+    for task in tasks[1:]:
+        other = Classes.from_records(task.hparams["card"]["classes"])
+        if other.names != own.names or task.hparams["card"]["bands"] != card["bands"]:
+            raise GeoPointSegError("expected models of the same classes and bands, got others: name those of one job")
+    given = card["nodata"] if nodata is None else nodata
+    rasters = [accept(open_raster(path, crs=crs, nodata=given), card, allow) for path in find_rasters(inputs)]
+    return own, rasters, statistics(rasters)
+
+
+def _known(
+    points: Sequence[Path] | None,
+    class_field: str | None,
+    legend: Path | None,
+    own: Classes | None,
+    crs: str | None,
+) -> tuple[Form, Known]:
+    """What an answer looks like, and what is labelled already."""
+    nowhere = gpd.GeoSeries([], crs=4326)
+    if not points:
+        classes = own
+        if classes is None and legend is not None:
+            classes = _classes_of(legend)
+        return Form(class_field or "class_name", classes, False, pd.DataFrame()), Known(nowhere, nowhere)
+    first = points[0]
+    field = class_field or ("class_name" if is_checked(first) else None)
+    if field is None:
+        raise GeoPointSegError(f"expected --class-field for {first}, which 'geopointseg check' did not write: name it")
+    frame, found, _ = read_points(PointSource(points, field, classes=legend), crs)
+    held_out = load_points(first).held_out.geometry if is_checked(first) else nowhere
+    columns = pd.DataFrame(frame.drop(columns=frame.geometry.name).head(0))
+    integer = pd.api.types.is_numeric_dtype(frame[field])
+    return Form(field, own or found.classes, integer, columns), Known(frame.geometry.dropna(), held_out)
+
+
+def _classes_of(legend: Path) -> Classes:
+    """The classes that a file lists."""
+    listed = read_legend(legend)
+    names = listed.names or tuple(dict.fromkeys(listed.values.values()))
+    return Classes.colored(names, [listed.codes.get(name, i) for i, name in enumerate(names)], dict(listed.colors))
+
+
+def _predicted(
+    tasks: Sequence[PointSegmentationTask],
+    raster: Raster,
+    computing: Computing,
+    uncertainty: Uncertainty,
+    options: dict[str, int],
+) -> Iterator[tuple[Window, Shares, Shares]]:
+    """Pieces of a raster with probabilities and doubt, as prediction gets to them."""
+    held: list[list[tuple[Window, Shares]]] = [[] for _ in tasks]
+    streams = []
+    for task, kept in zip(tasks, held, strict=True):
+
+        def add(place: Window, shares: Shares, kept: list[tuple[Window, Shares]] = kept) -> None:
+            kept.append((place, shares))
+
+        ask = predictor(task, computing)
+        streams.append(classify(task, raster, ask=ask, adding=[add], **options))
+    for _ in zip(*streams, strict=True):
+        while all(held):
+            found = [kept.pop(0) for kept in held]
+            band = found[0][0]
+            for left in range(0, band.width, PIECE):
+                here = np.s_[..., left : left + PIECE]
+                every = [np.ascontiguousarray(shares[here]) for _, shares in found]
+                mean = every[0] if len(every) == 1 else np.mean(every, axis=0, dtype=np.float32)
+                piece = Window(band.row, band.col + left, band.height, every[0].shape[-1])
+                yield piece, mean, doubt_of(every, uncertainty)
+
+
+def _unpredicted(raster: Raster) -> Iterator[tuple[Window, Shares, Shares]]:
+    """Pieces of a raster that no model has seen."""
+    for piece in raster.grid.tiles(PIECE):
+        yield piece, np.zeros((0, piece.height, piece.width), np.float32), np.zeros(piece[2:], np.float32)
+
+
+def _within(table: Candidates, shapes: list[shapely.Geometry], first: Grid) -> NDArray[np.bool_]:
+    """Whether the middle of each superpixel lies on some ground; shapes are in the CRS of its raster."""
+    height, width = first.pixel_size
+    return np.asarray(
+        shapely.intersects_xy(shapely.union_all(shapes), table.place[:, 0] * width, table.place[:, 1] * height)
+    )
+
+
+def _account(chosen: Candidates, classes: Classes | None, land: NDArray[np.float64]) -> pd.DataFrame:
+    """What is said of each question."""
+    frame = pd.DataFrame({"rank": np.arange(1, len(chosen) + 1)})
+    frame["suggested"] = pd.array([None] * len(chosen), "string")
+    frame["confidence"] = pd.array([None] * len(chosen), "Float64")
+    frame["doubt"] = chosen.doubt
+    if classes is None:
+        frame["why"] = pd.array([f"{area:.0f} pixels that look alike, unlike others" for area in chosen.area], "string")
+        return frame
+    order = np.argsort(-chosen.shares, axis=1, kind="stable")
+    best = order[:, 0]
+    frame["suggested"] = pd.array(np.array(classes.names, object)[best], "string")
+    frame["confidence"] = pd.array(chosen.shares[np.arange(len(chosen)), best].round(3).astype(float), "Float64")
+    common = land / max(float(land.sum()), 1.0)
+    texts = []
+    for row, ranks in enumerate(order):
+        said = " or ".join(f"{classes.names[i]} {chosen.shares[row, i]:.2f}" for i in ranks[:2])
+        texts.append(
+            f"{said}; {common[ranks[0]]:.0%} of the land is mapped as the first; {chosen.area[row]:.0f} pixels"
+        )
+    frame["why"] = pd.array(texts, "string")
+    return frame
+
+
+def _places(
+    chosen: Candidates, pieces: Sequence[tuple[Raster, Window]], measured: Statistics, size: int
+) -> list[tuple[Grid, int, int]]:
+    """The most interior pixel of each superpixel; its piece is cut once more, which gives the same superpixels."""
+    rows, cols = np.zeros((2, len(chosen)), np.int64)
+    for number in np.unique(chosen.tile):
+        raster, piece = pieces[number]
+        here = np.flatnonzero(chosen.tile == number)
+        r, c = interior(cut(scaled(read(raster, piece), measured), size=size), chosen.label[here])
+        rows[here], cols[here] = r + piece.row, c + piece.col
+    grids = [pieces[number][0].grid for number in chosen.tile]
+    return [(grid, int(row), int(col)) for grid, row, col in zip(grids, rows, cols, strict=True)]
