@@ -19,6 +19,8 @@ from geopointseg.labels.pseudomask import MaskReport, Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
 from geopointseg.learning.backends import Predictor
+from geopointseg.learning.bundle import load
+from geopointseg.learning.carry import carry_on
 from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import TrainReport, fit, trainer_options
@@ -50,6 +52,8 @@ class RunReport:
     """What computed the maps."""
     assessments: tuple[Assessment, ...]
     """On dense truth, where there is one, and on held-out points, where some could be held out."""
+    started: str = ""
+    """What training started from, where that was an earlier model."""
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
@@ -57,7 +61,7 @@ class RunReport:
         return {
             "points": self.checked.figures(),
             "pseudo_mask": self.masked.figures(),
-            "training": self.trained.figures(),
+            "training": self.trained.figures() | ({"started_from": self.started} if self.started else {}),
             "prediction": self.predictor.figures(),
             "scores": scores,
         }
@@ -65,7 +69,8 @@ class RunReport:
     def __str__(self) -> str:
         """The account for people."""
         scores = [str(assessment) for assessment in self.assessments]
-        parts = [str(self.checked), str(self.masked), str(self.trained), f"maps: {self.predictor}"]
+        trained = f"started from {self.started}\n{self.trained}" if self.started else str(self.trained)
+        parts = [str(self.checked), str(self.masked), trained, f"maps: {self.predictor}"]
         return "\n\n".join([*parts, *(scores or ["nothing to assess the map on"])])
 
 
@@ -85,6 +90,7 @@ def run(
     batch_size: int | None = None,
     backbone: str | None = None,
     minutes: float | None = None,
+    warm_start: str | None = None,
     loss: Loss = "cross-entropy",
     class_weights: Rule = "none",
     keeping: Keeping = LAST,
@@ -111,6 +117,7 @@ def run(
         batch_size: Chips per training step.
         backbone: Encoder of the U-Net, by its name in docs/models.md.
         minutes: End training after this time if the steps are not done before.
+        warm_start: Model to start from, as predict takes it: the last one, when points have been added.
         loss: What training makes small: a loss by its name, or several with their shares, such as
             '{cross-entropy: 1, dice: 0.5}'.
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
@@ -132,6 +139,7 @@ def run(
     plan = choose(preset, steps=steps, chip=chip, batch_size=batch_size, backbone=backbone)
     check_plan(chip=plan.chip, steps=plan.steps, minutes=minutes, seed=seed)
     read_loss(loss)
+    last = load(warm_start) if warm_start else None  # before it is replaced, should it lie in `out`
     if not resume:
         _take_folder(out, overwrite=overwrite)
     replace = overwrite or resume
@@ -169,7 +177,9 @@ def run(
         class_weights=class_weights,
     )
     lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, backbone=plan.backbone, steps=plan.steps, minutes=minutes, loss=loss)
+    own = {"backbone": plan.backbone} if last is None else _network_of(last, backbone)
+    task = PointSegmentationTask(data.card, **own, steps=plan.steps, minutes=minutes, loss=loss)
+    started = carry_on(task, last) if last else ""
     options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
     trainer = lightning.Trainer(**options)
     trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
@@ -191,7 +201,12 @@ def run(
     ]
     layers = {"pseudo-mask": masked.files[0], "map": map_files[0]} | ({"truth": truth_files[0]} if truth_files else {})
     assessments = [assessment for assessment in assessments if assessment.matrix.sum()]
-    return _report(out, data, checked, masked, trained, assessments, layers, maps)
+    return _report(out, data, checked, masked, trained, assessments, layers, maps, started)
+
+
+def _network_of(last: PointSegmentationTask, backbone: str | None) -> dict[str, Any]:
+    """The network of an earlier training, with another backbone where one is asked for, which `carry_on` refuses."""
+    return {"model": last.hparams["model"], "backbone": backbone or last.hparams["backbone"]}
 
 
 def _take_folder(out: Path, *, overwrite: bool) -> None:
@@ -218,6 +233,7 @@ def _report(
     assessments: list[Assessment],
     layers: dict[str, Path],
     maps: PredictReport,
+    started: str,
 ) -> RunReport:
     """Draw and write what a reader wants to see."""
     first = data.rasters[0]
@@ -235,13 +251,14 @@ def _report(
         "points": f"{len(checked.points.used('train'))} for training, {len(checked.points.used('test'))} held out",
         "labelled by points": f"{sum(masked.pixels) / masked.total:.1%} of the pixels",
     }
-    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": str(trained), "Maps": str(maps)}
+    training = f"started from {started}\n{trained}" if started else str(trained)
+    tables = {"Points": str(checked), "Pseudo-mask": str(masked), "Training": training, "Maps": str(maps)}
     page = write_page(out / "report.html", "Land cover from points", facts, tables, assessments, pictures)
     scores = out / "scores.json"
     written = dict.fromkeys(
         (page, *maps.files, *trained.files, scores, *checked.files, *masked.files, *pictures.values())
     )
-    report = RunReport(tuple(written), checked, masked, trained, maps.predictor, tuple(assessments))
+    report = RunReport(tuple(written), checked, masked, trained, maps.predictor, tuple(assessments), started)
     write_json(scores, report.figures())
     return report
 

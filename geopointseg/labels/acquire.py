@@ -8,8 +8,10 @@ Strategies, after the papers they are from:
 * uncertainty: where the model doubts most;
 * class-balanced: doubt × exp(−share of the land that is predicted as this class) (Cai et al., CVPR 2021);
 * core-set: what is least like anything labelled, k-centre greedy (Sener and Savarese, ICLR 2018);
-* hybrid: doubt × rarity of the predicted class × √area, times how new a superpixel is to what is labelled or chosen, on
-  the ground and in its features.
+* hybrid: drawn by chance in proportion to doubt × rarity of the predicted class × √area, and not both near to and like
+  anything labelled or chosen (a Poisson disc on the ground and in features). Drawn, not ranked: what is worth most crowds
+  where no answer helps, such as along borders, and a sample that leans towards the doubtful teaches more than one that
+  consists of them (`benchmarks/query.py`).
 
 Nobody answers more than what is there: where fewer are left than asked for, fewer are chosen.
 """
@@ -19,6 +21,7 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from geopointseg.labels.strategies import share_out
 
@@ -33,7 +36,6 @@ CLUSTERS = 12  # of like superpixels at most
 ROUNDS = 20  # of moving the middles of clusters
 CHUNK = 128  # centres that distances are found to together
 SAMPLE = 2000  # superpixels that tell how far apart features usually are
-SAME = 0.25  # what is left of the worth of a superpixel that looks like one that is labelled
 RARITY = 0.5  # power of a class's share that its rarity falls with
 
 
@@ -92,7 +94,7 @@ def choose(
         land: (classes,) share of the land predicted as each class; by default that of the table.
 
     Returns:
-        Rows of the table, the most wanted first; fewer than `n` where fewer are free.
+        Rows of the table, in the order they were chosen in; fewer than `n` where fewer are free.
     """
     free = np.flatnonzero(~table.asked & (table.area > 0))
     n = min(n, len(free))
@@ -105,13 +107,11 @@ def choose(
         return _stratified(table, free, n, rng)
     if strategy == "core-set":
         pool = free if len(free) <= POOL else np.sort(rng.choice(free, POOL, replace=False))
-        return _spread_out(table, pool, np.ones(len(pool)), n, rng, ground=False)
+        return _spread_out(table, pool, n)
     worth = scores(table, strategy, land)[free]
-    order = np.argsort(-worth, kind="stable")
-    if strategy != "hybrid":
-        return free[order[:n]]
-    order = order[: max(POOL, n)]
-    return _spread_out(table, free[order], worth[order], n, rng, ground=True)
+    if strategy == "hybrid":
+        return _drawn(table, free, worth, n, rng)
+    return free[np.argsort(-worth, kind="stable")[:n]]
 
 
 def scores(table: Candidates, strategy: Strategy, land: Floats | None = None) -> Floats:
@@ -133,33 +133,52 @@ def class_shares(table: Candidates) -> Floats:
     return found / max(float(found.sum()), 1.0)
 
 
-def _spread_out(
-    table: Candidates, pool: Numbers, worth: Floats, n: int, rng: np.random.Generator, *, ground: bool
-) -> NDArray[np.int64]:
-    """Take one after the other, each time the one worth most × how new it is.
+def _drawn(table: Candidates, free: Numbers, worth: Floats, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw in proportion to worth, passing over what is near to and like anything asked or drawn, while there is more.
 
-    New is what is far from all that is asked or taken: in features, up to the distance that any two usually have (for a
-    core-set without bound), and on the ground, up to the spacing that as many points would have if they lay evenly.
+    Near is within half the spacing that as many points would have if they lay evenly; alike is nearer in features than half
+    of any two usually are. Drawn by the largest of log worth + Gumbel noise (Efraimidis and Spirakis 2006).
     """
+    key = np.log(np.maximum(worth, 1e-12)) + rng.gumbel(size=len(free))
+    order = free[np.argsort(-key, kind="stable")]
+    look, old = _standard(table), np.flatnonzero(table.asked)
+    alike = _usual_distance(look, rng) / 2
+    radius = np.sqrt(table.area.sum() / (len(old) + n)) / 2
+    taken, passed = old, np.zeros(0, np.int64)
+    for some in (order[i : i + 2 * n] for i in range(0, len(order), 2 * n)):
+        near = _neighbours(table.place, some, taken, radius)
+        for row, others in zip(some, near, strict=True):
+            fresh = taken[len(old) :][_distance(table.place[taken[len(old) :]], table.place[row]) < radius]
+            others = np.concatenate([others, fresh])
+            if (_distance(look[others], look[row]) < alike).any():
+                passed = np.append(passed, row)
+            else:
+                taken = np.append(taken, row)
+            if len(taken) == len(old) + n:
+                return taken[len(old) :]
+    return np.concatenate([taken[len(old) :], passed])[:n]
+
+
+def _neighbours(place: Floats, rows: Numbers, others: Numbers, radius: float) -> list[Numbers]:
+    """For each row those of the others within a radius on the ground."""
+    if not len(others):
+        return [others] * len(rows)
+    found = cKDTree(place[others]).query_ball_point(place[rows], radius)
+    return [others[np.array(near, np.int64)] for near in found]
+
+
+def _spread_out(table: Candidates, pool: Numbers, n: int) -> NDArray[np.int64]:
+    """Take one after the other, each time the one that is least like anything asked or taken (k-centre greedy)."""
     look = _standard(table)
-    usual = _usual_distance(look, rng)
-    old = np.flatnonzero(table.asked)
-    spacing = np.sqrt(table.area.sum() / (len(old) + n))
-    like = _nearest(look[pool], look[old])
-    near = _nearest(table.place[pool], table.place[old])
+    away = _nearest(look[pool], look[table.asked])
+    if not np.isfinite(away).any():  # nothing is labelled: begin in the middle
+        away = -_distance(look[pool], look[pool].mean(axis=0)) + 1e6
     taken: list[int] = []
-    left = np.ones(len(pool), bool)
     for _ in range(n):
-        if ground:
-            new = np.maximum(np.minimum(like / usual, 1), SAME) * np.minimum(near / spacing, 1)
-            gain = worth * np.where(np.isfinite(new), new, 1)
-        else:
-            gain = np.where(np.isfinite(like), like, np.sqrt((look[pool] ** 2).sum(axis=1)))
-        best = int(np.argmax(np.where(left, gain, -1)))
+        best = int(np.argmax(away))
         taken.append(best)
-        left[best] = False
-        like = np.minimum(like, _distance(look[pool], look[pool[best]]))
-        near = np.minimum(near, _distance(table.place[pool], table.place[pool[best]]))
+        away = np.minimum(away, _distance(look[pool], look[pool[best]]))
+        away[best] = -np.inf
     return pool[taken]
 
 

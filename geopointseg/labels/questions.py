@@ -83,7 +83,7 @@ def write_questions(
     """
     frame = _empty_answers(form, len(asked))
     for name in ASIDE:
-        frame[form.column(name)] = asked[name].to_numpy()
+        frame[form.column(name)] = asked[name].array  # as numpy's, what is missing would be the text <NA>
     points = gpd.GeoSeries(shapely.points(_middles(places, 0, crs)), crs=crs)
     boxes = gpd.GeoDataFrame({"rank": asked["rank"].to_numpy()}, geometry=list(_boxes(places, crs)), crs=crs)
     names = [str(column) for column in frame.columns if column != form.field]

@@ -35,6 +35,7 @@ from geopointseg.labels.points import is_checked, load_points, read_points, requ
 from geopointseg.labels.questions import Form, write_questions
 from geopointseg.labels.superpixels import scaled
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.task import PointSegmentationTask
@@ -173,6 +174,7 @@ def query(
     strategy = strategy or ("hybrid" if model else NO_MODEL)
     _check_options(n, size, apart, seed, strategy, uncertainty, len(model or []), window, overlap, batch_size)
     tasks = [load(name) for name in model or []]
+    asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
     form, known = _known(points, class_field, classes, own, crs)
     pieces: list[tuple[Raster, Window]] = []
@@ -184,7 +186,7 @@ def query(
         closed = list(known.held_out.to_crs(one.grid.crs.to_wkt())) if len(known.held_out) else []
         if tasks:
             options = {"window": window, "overlap": overlap, "batch_size": batch_size}
-            stream = _predicted(tasks, one, computing, uncertainty, options)
+            stream = _predicted(tasks, asks, one, uncertainty, options)
         else:
             stream = _unpredicted(one)
         for piece, shares, doubt in stream:
@@ -305,20 +307,19 @@ def _classes_of(legend: Path) -> Classes:
 
 def _predicted(
     tasks: Sequence[PointSegmentationTask],
+    asks: Sequence[Ask],
     raster: Raster,
-    computing: Computing,
     uncertainty: Uncertainty,
     options: dict[str, int],
 ) -> Iterator[tuple[Window, Shares, Shares]]:
     """Pieces of a raster with probabilities and doubt, as prediction gets to them."""
     held: list[list[tuple[Window, Shares]]] = [[] for _ in tasks]
     streams = []
-    for task, kept in zip(tasks, held, strict=True):
+    for task, ask, kept in zip(tasks, asks, held, strict=True):
 
         def add(place: Window, shares: Shares, kept: list[tuple[Window, Shares]] = kept) -> None:
             kept.append((place, shares))
 
-        ask = predictor(task, computing)
         streams.append(classify(task, raster, ask=ask, adding=[add], **options))
     for _ in zip(*streams, strict=True):
         while all(held):

@@ -132,7 +132,7 @@ def test_hybrid_spreads_over_the_ground_where_uncertainty_crowds():
 
 
 def test_hybrid_keeps_away_from_what_is_labelled():
-    place = np.stack([np.arange(11) * 100.0, np.zeros(11)], axis=1)
+    place = np.stack([np.arange(11) * 50.0, np.zeros(11)], axis=1)
     same = {"features": np.ones((11, 1), np.float32), "shares": np.full((11, 2), 0.5), "area": np.full(11, 10_000.0)}
     given = table(11, classes=2, place=place, doubt=np.ones(11), asked=np.arange(11) == 5, **same)
     assert not {4, 6} & set(choose(given, 6, strategy="hybrid").tolist())
