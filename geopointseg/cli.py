@@ -68,6 +68,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "say where to label next",
         "fill in {0} in QGIS, then geopointseg run --points points.gpkg {0} --warm-start MODEL …",
     ),
+    "suspects": (
+        "geopointseg.labels.suspects:suspects",
+        "rank existing points that are probably wrong",
+        "open {0} in QGIS, and correct the points themselves",
+    ),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "polygons": (
         "geopointseg.maps.polygons:polygons",

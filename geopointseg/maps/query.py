@@ -286,7 +286,7 @@ def _known(
         classes = own
         if classes is None and legend is not None:
             classes = _classes_of(legend)
-        return Form(class_field or "class_name", classes, False, pd.DataFrame()), Known(nowhere, nowhere)
+        return Form(class_field or "class", classes, False, pd.DataFrame()), Known(nowhere, nowhere)
     first = points[0]
     field = class_field or ("class_name" if is_checked(first) else None)
     if field is None:
