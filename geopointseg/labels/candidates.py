@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from geopointseg.grid import Grid, Window
 from geopointseg.labels.acquire import Candidates
@@ -183,8 +184,10 @@ def interior(regions: Labels, labels: NDArray[np.int64]) -> tuple[NDArray[np.int
     """
     depth = border_distance(regions, edge=True)
     rows, cols = np.zeros((2, len(labels)), np.int64)
+    boxes = find_objects(regions)
     for i, number in enumerate(labels.tolist()):
-        at = np.argwhere(regions == number)
+        box = boxes[number - 1]
+        at = np.argwhere(regions[box] == number) + [part.start for part in box]
         deep = depth[at[:, 0], at[:, 1]]
         deepest = at[deep == deep.max()]
         rows[i], cols[i] = deepest[((deepest - at.mean(axis=0)) ** 2).sum(axis=1).argmin()]
