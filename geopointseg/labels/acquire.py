@@ -78,7 +78,7 @@ class Candidates:
         """(n,) the most probable class; −1 before there is a model."""
         if not self.shares.shape[1]:
             return np.full(len(self), -1, np.int64)
-        return self.shares.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.shares.argmax(axis=1), np.int64)
 
 
 def choose(
@@ -216,7 +216,7 @@ def _clusters(look: Floats, free: Numbers, count: int, rng: np.random.Generator)
 def _each_nearest(points: Floats, middle: Floats) -> Numbers:
     """The middle that is nearest to each point."""
     squared = (middle**2).sum(axis=1) - 2 * points @ middle.T
-    return squared.argmin(axis=1).astype(np.int64)
+    return np.asarray(squared.argmin(axis=1), np.int64)
 
 
 def _parts(members: Numbers, place: Floats, n: int) -> list[Numbers]:
@@ -238,7 +238,7 @@ def _standard(table: Candidates) -> Floats:
         return look
     spread = look.std(axis=0)
     scaled: Floats = (look - look.mean(axis=0)) / np.where(spread > 1e-9, spread, 1)
-    return scaled / np.sqrt(max(look.shape[1], 1))
+    return np.asarray(scaled / np.sqrt(max(look.shape[1], 1)))
 
 
 def _usual_distance(look: Floats, rng: np.random.Generator) -> float:
@@ -253,7 +253,7 @@ def _nearest(points: Floats, centres: Floats) -> Floats:
     found, own = np.full(len(points), np.inf), (points**2).sum(axis=1)
     for some in (centres[i : i + CHUNK] for i in range(0, len(centres), CHUNK)):
         found = np.minimum(found, ((some**2).sum(axis=1) - 2 * points @ some.T).min(axis=1))
-    return np.sqrt(np.maximum(found + own, 0))
+    return np.asarray(np.sqrt(np.maximum(found + own, 0)))
 
 
 def _distance(points: Floats, centre: Floats) -> Floats:

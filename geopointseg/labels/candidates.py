@@ -57,7 +57,7 @@ def doubt_of(shares: Sequence[Pixels], uncertainty: Uncertainty) -> Pixels:
     Returns:
         (height, width), 0 to 1; NaN where there is no data.
     """
-    mean = shares[0] if len(shares) == 1 else np.mean(shares, axis=0, dtype=np.float32)
+    mean: Pixels = shares[0] if len(shares) == 1 else np.asarray(np.mean(np.stack(shares), axis=0), np.float32)
     if len(mean) < 2:
         return np.where(np.isnan(mean[0]), mean[0], np.float32(0))
     if uncertainty == "margin":

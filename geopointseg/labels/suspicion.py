@@ -70,7 +70,7 @@ def leave_one_out(features: Floats, class_id: Ids, classes: int, *, seed: int = 
         if missed < error:
             best, error = left_out, missed
     shares = np.clip(best, 1e-6, None)
-    return shares / shares.sum(axis=1, keepdims=True)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def suspicion(shares: Floats, class_id: Ids) -> Suspicion:

@@ -192,8 +192,16 @@ def query(
         for piece, shares, doubt in stream:
             image = scaled(read(one, piece), measured)
             regions = cut(image, size=size)
-            where = {"window": piece, "grid": one.grid, "first": rasters[0].grid, "tile": len(pieces)}
-            table = measure(regions, image, shares, doubt, **where)
+            table = measure(
+                regions,
+                image,
+                shares,
+                doubt,
+                window=piece,
+                grid=one.grid,
+                first=rasters[0].grid,
+                tile=len(pieces),
+            )
             table.asked[near_points(regions, rows - piece.row, cols - piece.col, apart) - 1] = True
             if len(shares):
                 land += np.bincount(table.class_id, table.area, minlength=len(land))
@@ -328,7 +336,7 @@ def _predicted(
             for left in range(0, band.width, PIECE):
                 here = np.s_[..., left : left + PIECE]
                 every = [np.ascontiguousarray(shares[here]) for _, shares in found]
-                mean = every[0] if len(every) == 1 else np.mean(every, axis=0, dtype=np.float32)
+                mean = every[0] if len(every) == 1 else np.asarray(np.mean(np.stack(every), axis=0), np.float32)
                 piece = Window(band.row, band.col + left, band.height, every[0].shape[-1])
                 yield piece, mean, doubt_of(every, uncertainty)
 
