@@ -25,7 +25,7 @@ from pipelines.experiments.active import annotate
 from pipelines.points_to_map import run
 
 PICTURES = Path(__file__).parent / "pictures"
-SIDE, STEPS, N = 768, 150, 50
+SIDE, STEPS, N = 512, 150, 50
 
 
 def main() -> None:
@@ -43,7 +43,14 @@ def main() -> None:
             answers.append(annotate(asked, truth, class_field="class", out=folder / f"answers{number}.gpkg"))
             out = folder / f"round{number}"
             source = PointSource(answers, "class")
-            given = {"raster": image, "truth": truth, "split": Split(0), "spreading": Spreading(), "steps": STEPS}
+            given = {
+                "raster": image,
+                "truth": truth,
+                "split": Split(0),
+                "spreading": Spreading(),
+                "steps": STEPS,
+                "chip": 64,
+            }
             report = run(**given, source=source, out=out, warm_start=str(model) if model else None)
             model = out / "model"
             maps.append(out / "map.tif")

@@ -4,7 +4,7 @@ The raster is predicted window by window, as for a map; of each window only a ta
 superpixels as are wanted are chosen, and each is asked about at its most interior pixel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,43 +12,27 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new, write_json
-from geopointseg.grid import Grid, Window
 from geopointseg.labels.acquire import Candidates, Strategy, choose
-from geopointseg.labels.burn import stations
-from geopointseg.labels.candidates import (
-    MOST,
-    Uncertainty,
-    cut,
-    doubt_of,
-    interior,
-    measure,
-    near_points,
-    thinned,
-)
+from geopointseg.labels.candidates import Uncertainty
 from geopointseg.labels.points import is_checked, load_points, read_points, require_geopackage
 from geopointseg.labels.questions import Form, write_questions
-from geopointseg.labels.superpixels import scaled
 from geopointseg.labels.vector import PointSource
-from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.legend.files import read_legend
 from geopointseg.maps.accept import Difference, accept
-from geopointseg.maps.predict import classify
-from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, read, statistics
+from geopointseg.maps.survey import Known, predicted, survey, unpredicted
+from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, statistics
 
-__all__ = ["Known", "QueryReport", "query"]
+__all__ = ["QueryReport", "query"]
 
-PIECE = 512  # columns of a row band, and sides of a window before there is a model, that superpixels are cut in
 NO_MODEL: Strategy = "stratified"
-Shares = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +78,6 @@ class QueryReport:
         if len(per_class):
             lines.append("suggested: " + ", ".join(f"{name} {n}" for name, n in per_class.items()))
         return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is labelled already."""
-
-    geometry: gpd.GeoSeries
-    """Of the points, whatever became of them."""
-    held_out: gpd.GeoSeries
-    """Ground that is kept for assessment."""
-
-    def on(self, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns of the pixels of points, scribbles and areas."""
-        if not len(self.geometry):
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        _, rows, cols = stations(self.geometry, grid, 8)
-        return rows, cols
 
 
 def query(
@@ -176,52 +143,18 @@ def query(
     tasks = [load(name) for name in model or []]
     asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
+    options = {"window": window, "overlap": overlap, "batch_size": batch_size}
     form, known = _known(points, class_field, classes, own, crs)
-    pieces: list[tuple[Raster, Window]] = []
-    tables: list[Candidates] = []
-    land = np.zeros(len(own) if own else 0)
-    total = beside = held = 0
-    for one in rasters:
-        rows, cols = known.on(one.grid)
-        closed = list(known.held_out.to_crs(one.grid.crs.to_wkt())) if len(known.held_out) else []
-        if tasks:
-            options = {"window": window, "overlap": overlap, "batch_size": batch_size}
-            stream = _predicted(tasks, asks, one, uncertainty, options)
-        else:
-            stream = _unpredicted(one)
-        for piece, shares, doubt in stream:
-            image = scaled(read(one, piece), measured)
-            regions = cut(image, size=size)
-            table = measure(
-                regions,
-                image,
-                shares,
-                doubt,
-                window=piece,
-                grid=one.grid,
-                first=rasters[0].grid,
-                tile=len(pieces),
-            )
-            table.asked[near_points(regions, rows - piece.row, cols - piece.col, apart) - 1] = True
-            if len(shares):
-                land += np.bincount(table.class_id, table.area, minlength=len(land))
-            total, beside = total + len(table), beside + int(table.asked.sum())
-            if closed:
-                away = ~_within(table, closed, rasters[0].grid) | table.asked
-                held += int((~away).sum())
-                table = table.at(away)
-            pieces.append((one, piece))
-            tables.append(table)
-            if sum(map(len, tables)) > 2 * MOST:
-                tables = [thinned(Candidates.joined(tables), MOST, seed=seed)]
-    table = thinned(Candidates.joined(tables), MOST, seed=seed)
-    rows_of = choose(table, n, strategy=strategy, seed=seed, land=land / max(float(land.sum()), 1.0))
-    chosen = table.at(rows_of)
-    asked = _account(chosen, own, land)
-    places = _places(chosen, pieces, measured, size)
+    streams = (
+        (one, predicted(tasks, asks, one, uncertainty, options) if tasks else unpredicted(one)) for one in rasters
+    )
+    seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
+    chosen = seen.table.at(choose(seen.table, n, strategy=strategy, seed=seed, land=seen.land))
+    asked = _account(chosen, own, seen.land)
+    places = seen.places(chosen, measured, size)
     write_questions(asked, places, form, out, overwrite=overwrite, crs=rasters[0].grid.crs.to_wkt())
     figures = out.with_suffix(".query.json")
-    report = QueryReport((out, figures), asked, n, strategy, total, beside, held)
+    report = QueryReport((out, figures), asked, n, strategy, seen.superpixels, seen.beside, seen.held_out)
     write_json(figures, report.figures())
     return report
 
@@ -313,48 +246,6 @@ def _classes_of(legend: Path) -> Classes:
     return Classes.colored(names, [listed.codes.get(name, i) for i, name in enumerate(names)], dict(listed.colors))
 
 
-def _predicted(
-    tasks: Sequence[PointSegmentationTask],
-    asks: Sequence[Ask],
-    raster: Raster,
-    uncertainty: Uncertainty,
-    options: dict[str, int],
-) -> Iterator[tuple[Window, Shares, Shares]]:
-    """Pieces of a raster with probabilities and doubt, as prediction gets to them."""
-    held: list[list[tuple[Window, Shares]]] = [[] for _ in tasks]
-    streams = []
-    for task, ask, kept in zip(tasks, asks, held, strict=True):
-
-        def add(place: Window, shares: Shares, kept: list[tuple[Window, Shares]] = kept) -> None:
-            kept.append((place, shares))
-
-        streams.append(classify(task, raster, ask=ask, adding=[add], **options))
-    for _ in zip(*streams, strict=True):
-        while all(held):
-            found = [kept.pop(0) for kept in held]
-            band = found[0][0]
-            for left in range(0, band.width, PIECE):
-                here = np.s_[..., left : left + PIECE]
-                every = [np.ascontiguousarray(shares[here]) for _, shares in found]
-                mean = every[0] if len(every) == 1 else np.asarray(np.mean(np.stack(every), axis=0), np.float32)
-                piece = Window(band.row, band.col + left, band.height, every[0].shape[-1])
-                yield piece, mean, doubt_of(every, uncertainty)
-
-
-def _unpredicted(raster: Raster) -> Iterator[tuple[Window, Shares, Shares]]:
-    """Pieces of a raster that no model has seen."""
-    for piece in raster.grid.tiles(PIECE):
-        yield piece, np.zeros((0, piece.height, piece.width), np.float32), np.zeros(piece[2:], np.float32)
-
-
-def _within(table: Candidates, shapes: list[shapely.Geometry], first: Grid) -> NDArray[np.bool_]:
-    """Whether the middle of each superpixel lies on some ground; shapes are in the CRS of its raster."""
-    height, width = first.pixel_size
-    return np.asarray(
-        shapely.intersects_xy(shapely.union_all(shapes), table.place[:, 0] * width, table.place[:, 1] * height)
-    )
-
-
 def _account(chosen: Candidates, classes: Classes | None, land: NDArray[np.float64]) -> pd.DataFrame:
     """What is said of each question."""
     frame = pd.DataFrame({"rank": np.arange(1, len(chosen) + 1)})
@@ -368,26 +259,9 @@ def _account(chosen: Candidates, classes: Classes | None, land: NDArray[np.float
     best = order[:, 0]
     frame["suggested"] = pd.array(np.array(classes.names, object)[best], "string")
     frame["confidence"] = pd.array(chosen.shares[np.arange(len(chosen)), best].round(3).astype(float), "Float64")
-    common = land / max(float(land.sum()), 1.0)
     texts = []
     for row, ranks in enumerate(order):
         said = " or ".join(f"{classes.names[i]} {chosen.shares[row, i]:.2f}" for i in ranks[:2])
-        texts.append(
-            f"{said}; {common[ranks[0]]:.0%} of the land is mapped as the first; {chosen.area[row]:.0f} pixels"
-        )
+        texts.append(f"{said}; {land[ranks[0]]:.0%} of the land is mapped as the first; {chosen.area[row]:.0f} pixels")
     frame["why"] = pd.array(texts, "string")
     return frame
-
-
-def _places(
-    chosen: Candidates, pieces: Sequence[tuple[Raster, Window]], measured: Statistics, size: int
-) -> list[tuple[Grid, int, int]]:
-    """The most interior pixel of each superpixel; its piece is cut once more, which gives the same superpixels."""
-    rows, cols = np.zeros((2, len(chosen)), np.int64)
-    for number in np.unique(chosen.tile):
-        raster, piece = pieces[number]
-        here = np.flatnonzero(chosen.tile == number)
-        r, c = interior(cut(scaled(read(raster, piece), measured), size=size), chosen.label[here])
-        rows[here], cols[here] = r + piece.row, c + piece.col
-    grids = [pieces[number][0].grid for number in chosen.tile]
-    return [(grid, int(row), int(col)) for grid, row, col in zip(grids, rows, cols, strict=True)]

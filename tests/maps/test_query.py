@@ -103,7 +103,7 @@ def test_before_there_is_a_model(image, clicks, tmp_path):
     report = query(raster=[str(image)], n=9, size=200, out=tmp_path / "first.gpkg")
     assert report.strategy == "stratified"
     frame = layer(tmp_path / "first.gpkg")
-    assert list(frame.columns) == ["class_name", "rank", "suggested", "confidence", "why", "geometry"]
+    assert list(frame.columns) == ["class", "rank", "suggested", "confidence", "why", "geometry"]
     assert frame["suggested"].isna().all()
     again = query(
         raster=[str(image)], n=9, size=200, points=[clicks], class_field="landcover", out=tmp_path / "two.gpkg"
