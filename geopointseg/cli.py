@@ -73,6 +73,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "map what looks alike, without a label",
         "open {0} in QGIS; a few points name the clusters: --points points.gpkg",
     ),
+    "query": (
+        "geopointseg.maps.query:query",
+        "say where to label next",
+        "fill in {0} in QGIS, then geopointseg run --points points.gpkg {0} --warm-start MODEL …",
+    ),
+    "suspects": (
+        "geopointseg.labels.suspects:suspects",
+        "rank existing points that are probably wrong",
+        "open {0} in QGIS, and correct the points themselves",
+    ),
     "verify": ("geopointseg.maps.verify:verify", "check that a map keeps its contract", ""),
     "polygons": (
         "geopointseg.maps.polygons:polygons",

@@ -12,9 +12,11 @@ from geopointseg.colors import endless_palette
 __all__ = [
     "Layer",
     "attribute_table",
+    "frames_style",
     "layer_styles",
     "map_style",
     "polygons_style",
+    "questions_style",
     "reference_style",
     "regions_style",
 ]
@@ -131,6 +133,74 @@ def _class_style(classes: Classes, layer: Layer) -> str:
         ET.SubElement(categories, "category", attributes)
         _symbol_layer(ET.SubElement(symbols, "symbol", type=kind, name=str(i), alpha="1"), name, look, unused)
     return _document(root, "qgis")
+
+
+def questions_style(field: str, answers: Sequence[tuple[str | int, str, str]], others: Sequence[str]) -> str:
+    """A .qml for points to be given a class: a list of the classes in their form, hollow squares until one is chosen.
+
+    Args:
+        field: Column that the answer goes to.
+        answers: (value, name, #rrggbb) of every class; without any, the form has a line of text instead of a list.
+        others: The other columns, which the form shows but does not change.
+    """
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology|Labeling|Fields|Forms|AttributeTable")
+    renderer = ET.SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field, symbollevels="0")
+    categories, symbols = ET.SubElement(renderer, "categories"), ET.SubElement(renderer, "symbols")
+    open_mark = {
+        "name": "square",
+        "size": "4",
+        "color": CLEAR,
+        "outline_color": "255,235,0,255",
+        "outline_width": "0.8",
+    }
+    shown = [(value, name, _marker(*_rgb(color))[0] | {"size": "3.4"}) for value, name, color in answers]
+    for i, (value, label, look) in enumerate([*shown, ("", "not answered yet", open_mark)]):
+        kind = "long" if isinstance(value, int) else "string"
+        category = {"value": str(value), "label": label, "symbol": str(i), "render": "true", "type": kind}
+        ET.SubElement(categories, "category", category)
+        _symbol_layer(ET.SubElement(symbols, "symbol", type="marker", name=str(i), alpha="1"), "SimpleMarker", look)
+    _rank_labels(root)
+    config = ET.SubElement(root, "fieldConfiguration")
+    if answers:
+        widget = ET.SubElement(ET.SubElement(config, "field", name=field), "editWidget", type="ValueMap")
+        choices = ET.SubElement(_map(ET.SubElement(widget, "config")), "Option", type="List", name="map")
+        for value, name, _ in answers:
+            ET.SubElement(_map(choices), "Option", type="QString", name=name, value=str(value))
+    editable = ET.SubElement(root, "editable")
+    for name in (field, *others):
+        ET.SubElement(editable, "field", name=name, editable=str(int(name == field)))
+    ET.SubElement(root, "editorlayout").text = "generatedlayout"
+    return _document(root, "qgis")
+
+
+def frames_style() -> str:
+    """A .qml for squares of ground to look at: a thin outline."""
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
+    symbols = ET.SubElement(ET.SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0"), "symbols")
+    symbol = ET.SubElement(symbols, "symbol", type="fill", name="0", alpha="1")
+    _symbol_layer(symbol, "SimpleLine", {"line_color": "255,235,0,160", "line_width": "0.3", "line_style": "dash"})
+    return _document(root, "qgis")
+
+
+def _map(parent: ET.Element) -> ET.Element:
+    """An option that holds named options."""
+    return ET.SubElement(parent, "Option", type="Map")
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    """#rrggbb as numbers."""
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def _rank_labels(root: ET.Element) -> None:
+    """Label points with their rank, in white with a dark rim, to the right of them."""
+    settings = ET.SubElement(ET.SubElement(root, "labeling", type="simple"), "settings")
+    text = {"fieldName": "rank", "fontSize": "8", "textColor": "255,255,255,255", "isExpression": "0"}
+    style = ET.SubElement(settings, "text-style", text)
+    rim = {"bufferDraw": "1", "bufferSize": "0.8", "bufferColor": "35,35,35,255"}
+    ET.SubElement(style, "text-buffer", rim)
+    ET.SubElement(settings, "placement", placement="1", xOffset="2", quadOffset="5", placementFlags="10")
+    ET.SubElement(settings, "rendering", obstacle="0")
 
 
 def _block_style() -> str:

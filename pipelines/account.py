@@ -45,6 +45,13 @@ class Steps:
     """On dense truth by place, where there is some, and on held-out points, where some could be held out."""
     comparison: Comparison | None = None
     """Of the same recipe under a random split, where asked for."""
+    started: str = ""
+    """What training started from, where that was an earlier model."""
+
+    @property
+    def training(self) -> str:
+        """The account of the training."""
+        return f"started from {self.started}\n{self.trained}" if self.started else str(self.trained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class RunReport:
         figures = {
             "points": steps.checked.figures(),
             "pseudo_mask": steps.masked.figures(),
-            "training": steps.trained.figures(),
+            "training": steps.trained.figures() | ({"started_from": steps.started} if steps.started else {}),
             "prediction": self.predictor.figures(),
             "scores": {assessment.basis: assessment.figures() for assessment in every},
             "hashes": dict(self.hashes),
@@ -93,7 +100,7 @@ class RunReport:
         """The account for people."""
         steps = self.steps
         scores = [str(assessment) for assessment in steps.assessments]
-        parts = [str(steps.checked), str(steps.masked), str(steps.trained), f"maps: {self.predictor}"]
+        parts = [str(steps.checked), str(steps.masked), steps.training, f"maps: {self.predictor}"]
         if steps.comparison is not None:
             scores.append(explain(steps.comparison))
         return "\n\n".join([*parts, *(scores or ["nothing to assess the map on"])])
@@ -138,7 +145,7 @@ def write_account(out: Path, steps: Steps, configuration: Mapping[str, Any]) -> 
     tables = {
         "Points": str(steps.checked),
         "Pseudo-mask": str(steps.masked),
-        "Training": str(steps.trained),
+        "Training": steps.training,
         "Maps": str(steps.maps),
     }
     hashes = _hashes(steps, masks, configuration)

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import lightning
 
@@ -18,6 +19,8 @@ from geopointseg.labels.draw import draw
 from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning.bundle import load
+from geopointseg.learning.carry import carry_on
 from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
@@ -55,6 +58,7 @@ def run(
     batch_size: int | None = None,
     backbone: str | None = None,
     minutes: float | None = None,
+    warm_start: str | None = None,
     loss: Loss = "cross-entropy",
     class_weights: Rule = "none",
     keeping: Keeping = LAST,
@@ -82,6 +86,7 @@ def run(
         batch_size: Chips per training step.
         backbone: Encoder of the U-Net, by its name in docs/models.md.
         minutes: End training after this time if the steps are not done before.
+        warm_start: Model to start from, as predict takes it: the last one, when points have been added.
         loss: What training makes small: a loss by its name, or several with their shares, such as
             '{cross-entropy: 1, dice: 0.5}'.
         class_weights: How much each class weighs in it: a rule of how many clicks it has.
@@ -106,6 +111,12 @@ def run(
     plan = choose(preset, steps=steps, chip=chip, batch_size=batch_size, backbone=backbone)
     check_plan(chip=plan.chip, steps=plan.steps, minutes=minutes, seed=seed)
     read_loss(loss)
+    if compare_splits and warm_start:
+        raise GeoPointSegError(
+            "expected a training from the start to compare splits, got a warm start, whose model may have seen the points "
+            "that are held out: leave out --compare-splits or --warm-start"
+        )
+    last = load(warm_start) if warm_start else None  # before it is replaced, should it lie in `out`
     if not resume:
         _take_folder(out, overwrite=overwrite)
     replace = overwrite or resume
@@ -143,7 +154,9 @@ def run(
         class_weights=class_weights,
     )
     lightning.seed_everything(seed, verbose=False)
-    task = PointSegmentationTask(data.card, backbone=plan.backbone, steps=plan.steps, minutes=minutes, loss=loss)
+    own = {"backbone": plan.backbone} if last is None else _network_of(last, backbone)
+    task = PointSegmentationTask(data.card, **own, steps=plan.steps, minutes=minutes, loss=loss)
+    started = carry_on(task, last) if last else ""
     options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
     trainer = lightning.Trainer(**options)
     trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
@@ -199,12 +212,14 @@ def run(
         whole=whole,
         assessments=tuple(assessments),
         comparison=comparison,
+        started=started,
     )
     configuration = {
         "split": asdict(split),
         "spreading": asdict(spreading),
         "plan": asdict(plan),
         "minutes": minutes,
+        "started_from": started,
         "loss": loss,
         "class_weights": class_weights,
         "keeping": asdict(keeping),
@@ -214,6 +229,11 @@ def run(
         "seed": seed,
     }
     return write_account(out, done, configuration)
+
+
+def _network_of(last: PointSegmentationTask, backbone: str | None) -> dict[str, Any]:
+    """The network of an earlier training, with another backbone where one is asked for, which `carry_on` refuses."""
+    return {"model": last.hparams["model"], "backbone": backbone or last.hparams["backbone"]}
 
 
 def _compare(held_out: Assessment, others: Sequence[Assessment], split: Split) -> Comparison:

@@ -108,7 +108,7 @@ def check(
         GeoPointSegError: see `read_points`, `check_points` and `hold_out`.
     """
     require_geopackage(out)
-    if out.resolve() == source.points.resolve() and not (overwrite and is_checked(out)):
+    if any(out.resolve() == file.resolve() for file in source.files) and not (overwrite and is_checked(out)):
         raise GeoPointSegError(
             f"expected another file as --out, got the points themselves, {out}: they are not touched"
             + (", but for a checked layer, with --overwrite" if is_checked(out) else "")

@@ -12,10 +12,12 @@ In the GeoPackage points, lines and polygons lie in layers of their own, which Q
 
 import shutil
 import sqlite3
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import geopandas as gpd
 import pandas as pd
@@ -24,6 +26,7 @@ import pyogrio
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
+from geopointseg.labels.answers import EXTENTS, QUESTIONS, answered, is_asked, joined
 from geopointseg.labels.vector import PointSource, list_layers, read_table, read_vector
 from geopointseg.legend.classify import Classified, Legend, classify
 from geopointseg.legend.files import read_legend
@@ -69,11 +72,12 @@ class Points:
 
 
 def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDataFrame, Classified, list[str]]:
-    """Read features with a class.
+    """Read features with a class, from one file or several.
 
     Args:
-        source: The file, its class field, and how to read them.
-        crs: Used where the file has no CRS of its own.
+        source: The files, their class field, and how to read them. Of a file of questions those that have no answer yet
+            are left out, with a remark.
+        crs: Used where a file has no CRS of its own.
 
     Returns:
         The features with the user's columns, the index being their id in the file; their classes; and remarks.
@@ -81,10 +85,46 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
     Raises:
         GeoPointSegError: see `read_vector`, `read_legend` and `classify`; ambiguous layer, unknown field, no class value.
     """
-    path, field = source.points, source.class_field
+    field, files = source.class_field, source.files
+    read = [_read_file(replace(source, points=path), crs) for path in files]
+    frame, remarks = read[0].frame, [remark for file in read for remark in file.remarks]
+    if len(files) > 1:
+        frame, more = joined([file.frame for file in read], files)
+        remarks += more
+    labels = _labels(frame[field], field)
+    if labels.isna().all():
+        named = ", ".join(map(str, files))
+        raise GeoPointSegError(f"expected class values in {field!r}, got only empty ones in {named}")
+    ours = [file for file in read if file.ours]
+    if source.classes is not None:
+        legend = read_legend(source.classes)
+    elif ours and field == "class_name":
+        legend = _own_legend(ours[0].path)
+    else:
+        legend = Legend()
+    styles = [own_style(file.path, file.layer, field) for file in read if not file.ours]
+    found = classify(labels, legend, colors=dict(ChainMap(*styles)), fold_case=source.fold_case)
+    return frame, found, [*remarks, *found.remarks]
+
+
+class _File(NamedTuple):
+    """What was read from a file."""
+
+    path: Path
+    layer: str
+    ours: bool
+    frame: gpd.GeoDataFrame
+    remarks: list[str]
+
+
+def _read_file(source: PointSource, crs: str | None) -> _File:
+    """The features of the one file of a source."""
+    path, field = source.path, source.class_field
     layers = list_layers(path)
-    spatial = [name for name, geometry in layers.items() if geometry is not None and name != "held_out"]
-    layer = source.layer
+    asked = is_asked(path)
+    layer = QUESTIONS if asked else source.layer
+    aside = {"held_out", EXTENTS} if asked else {"held_out"}
+    spatial = [name for name, geometry in layers.items() if geometry is not None and name not in aside]
     ours = layer is None and is_checked(path)
     if layer is None and not ours and len(spatial) > 1:
         raise GeoPointSegError(f"expected one layer, got {', '.join(spatial)} in {path}: choose with --layer")
@@ -99,19 +139,10 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
         frame, remarks = read_vector(source, None if len(layers) == 1 else layer, crs)
     if field not in frame.columns or field == frame.geometry.name:
         raise missing_field(f"the class field {field!r} in {path}", field, frame)
-
-    labels = _labels(frame[field], field)
-    if labels.isna().all():
-        raise GeoPointSegError(f"expected class values in {field!r}, got only empty ones in {path}")
-    if source.classes is not None:
-        legend = read_legend(source.classes)
-    elif ours and field == "class_name":
-        legend = _own_legend(path)
-    else:
-        legend = Legend()
-    colors = {} if ours else own_style(path, layer or spatial[0], field)
-    found = classify(labels, legend, colors=colors, fold_case=source.fold_case)
-    return frame, found, [*remarks, *found.remarks]
+    if asked:
+        frame, more = answered(frame, field, path)
+        remarks += more
+    return _File(path, layer or spatial[0], ours, frame, remarks)
 
 
 def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path:
@@ -191,9 +222,9 @@ def is_checked(path: Path) -> bool:
 
 def _read_own(source: PointSource, layers: list[Layer], crs: str | None) -> tuple[gpd.GeoDataFrame, list[str]]:
     """The layers of a GeoPackage of ours as one; features that were added since have no id in the user's file."""
-    read = [read_vector(source, layer, crs) for layer in layers if _has_features(source.points, layer)]
+    read = [read_vector(source, layer, crs) for layer in layers if _has_features(source.path, layer)]
     if not read:
-        raise GeoPointSegError(f"expected some points, got empty layers in {source.points}: is it the right file?")
+        raise GeoPointSegError(f"expected some points, got empty layers in {source.path}: is it the right file?")
     frame = pd.concat([frame for frame, _ in read])
     return frame.set_index("source_fid").rename_axis(None), [remark for _, more in read for remark in more]
 

@@ -4,7 +4,7 @@ import codecs
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,8 +38,8 @@ CURVED = ("CIRCULARSTRING", "COMPOUNDCURVE", "CURVEPOLYGON", "MULTICURVE", "MULT
 class PointSource:
     """Where labelled points come from, and how they are to be read."""
 
-    points: Path
-    """Vector file with the labelled points: any that GDAL reads, GeoParquet, or a table with coordinates."""
+    points: Path | Sequence[Path]
+    """Vector files with the labelled points: any that GDAL reads, GeoParquet, or a table with coordinates."""
     class_field: str
     """Column with the class, text or whole numbers."""
     layer: str | None = None
@@ -57,6 +57,23 @@ class PointSource:
     fold_case: bool = False
     """Take spellings of a class that differ only in case or spaces for one."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, one or several.
+
+        Raises:
+            GeoPointSegError: there are none.
+        """
+        files = (self.points,) if isinstance(self.points, str | Path) else tuple(self.points)
+        if not files:
+            raise GeoPointSegError("expected a file of points, got none: name one")
+        return tuple(Path(file) for file in files)
+
+    @property
+    def path(self) -> Path:
+        """The only file, or the first."""
+        return self.files[0]
+
 
 def read_vector(source: PointSource, layer: str | None, crs: str | None = None) -> tuple[gpd.GeoDataFrame, list[str]]:
     """Read one layer with its own columns and CRS.
@@ -73,7 +90,7 @@ def read_vector(source: PointSource, layer: str | None, crs: str | None = None) 
     Raises:
         GeoPointSegError: unreadable or empty file, broken text, no coordinates or CRS, curved geometries.
     """
-    path = source.points
+    path = source.path
     is_table = path.suffix.lower() in TABLES
     if source.xy and not is_table:
         raise GeoPointSegError(f"expected a table such as a CSV with --xy, got {path}: leave --xy out")
@@ -165,7 +182,7 @@ def _read_parquet(path: Path, where: str | None) -> gpd.GeoDataFrame:
 
 def _read_coordinates(source: PointSource) -> gpd.GeoDataFrame:
     """A table whose columns hold the coordinates (or WKT)."""
-    path = source.points
+    path = source.path
     try:
         columns = [str(c) for c in pyogrio.read_info(path)["fields"]] if path.stat().st_size else []
     except UnicodeDecodeError as error:
@@ -298,9 +315,7 @@ def _set_crs(frame: gpd.GeoDataFrame, source: PointSource, crs: str | None) -> I
         if own is not None and own != frame.crs:
             yield f"points taken as {source.points_crs}, although their file says {own.to_string()[:40]}"
     elif own is None and crs is None:
-        raise GeoPointSegError(
-            f"expected points with a CRS, got {source.points} without one: add its .prj file or --crs"
-        )
+        raise GeoPointSegError(f"expected points with a CRS, got {source.path} without one: add its .prj file or --crs")
     elif own is None:
         frame.set_crs(parse_crs(str(crs)).to_wkt(), inplace=True)
     elif crs is not None and own != parse_crs(crs).to_wkt():

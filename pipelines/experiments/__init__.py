@@ -1,0 +1,1 @@
+"""Experiments: pipelines that measure, on simulated answers or dense truth."""
