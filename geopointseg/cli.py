@@ -81,6 +81,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
+    "experiment": (
+        "pipelines.experiments.experiment:experiment",
+        "run a grid of setups × seeds on one data set, and tabulate it",
+        "",
+    ),
 }
 
 
