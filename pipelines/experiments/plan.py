@@ -15,7 +15,18 @@ from geopointseg.errors import GeoPointSegError
 from pipelines.experiments.settings import SETTINGS, SettingName
 from pipelines.experiments.setup import TRAINED, Setup, read_setup, show, spell
 
-__all__ = ["Cell", "Effort", "Experiment", "Level", "baseline_of", "cells", "read_experiment", "shard_of", "short"]
+__all__ = [
+    "Cell",
+    "Effort",
+    "Experiment",
+    "Level",
+    "baseline_of",
+    "cells",
+    "read_experiment",
+    "shard_of",
+    "short",
+    "words",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class Level:
     @property
     def label(self) -> str:
         """In words."""
-        return ", ".join(f"{short(key)} {show(value)}" for key, value in self.said.items())
+        return ", ".join(words(key, value) for key, value in self.said.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +215,11 @@ def shard_of(every: Sequence[Cell], shard: str | None) -> list[Cell]:
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise GeoPointSegError(f"expected a shard as 1/4, 2/4, … 4/4, got {shard}: change --shard")
     return list(every)[int(found[1]) - 1 :: int(found[2])]
+
+
+def words(key: str, value: object) -> str:
+    """A key and its value in words; a method speaks for itself."""
+    return show(value) if key == "method" else f"{short(key)} {show(value)}"
 
 
 def short(key: str) -> str:

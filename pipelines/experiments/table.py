@@ -10,7 +10,7 @@ import pandas as pd
 from geopointseg.files import replacing
 from pipelines.experiments.cells import scores_of
 from pipelines.experiments.knee import Knee, find_knee
-from pipelines.experiments.plan import Cell, Experiment, Level, baseline_of, short
+from pipelines.experiments.plan import Cell, Experiment, Level, baseline_of, short, words
 from pipelines.experiments.setup import show
 from pipelines.experiments.statistics import Gain, gain, mean_and_deviation, with_holm
 
@@ -125,11 +125,7 @@ def find_knees(experiment: Experiment, rows: Sequence[Row]) -> dict[str, Knee]:
 
 def curve_name(level: Level, axis: str) -> str:
     """What tells a curve from the others: all that is said but for the axis."""
-    rest = [
-        show(value) if key == "method" else f"{short(key)} {show(value)}"
-        for key, value in level.said.items()
-        if key != axis
-    ]
+    rest = [words(key, value) for key, value in level.said.items() if key != axis]
     return ", ".join(rest) or "mIoU"
 
 
@@ -160,7 +156,7 @@ def markdown(experiment: Experiment, rows: Sequence[Row], facts: str) -> str:
         "± is the standard deviation over seeds, which draw other clicks and start other networks; – is nothing to say."
     )
     if compared:
-        same = ", ".join(f"{short(key)} {show(value)}" for key, value in experiment.baseline.items())
+        same = ", ".join(words(key, value) for key, value in experiment.baseline.items())
         notes.append(
             f"Gains are paired by seed, over the same setup but for: {same}. p is of the paired t-test, two-sided; Holm's "
             "correction is over all rows; Wilcoxon's test needs six seeds. A p above 0.05 does not say that there is no gain."

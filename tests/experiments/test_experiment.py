@@ -15,11 +15,11 @@ from pipelines.experiments.plan import read_experiment
 CONFIGS = Path(__file__).parents[2] / "configs" / "experiments"
 WRITTEN = ["table.md", "figure.png", "results.csv", "results.parquet", "experiment.json"]
 YAML = """
-about: Do forests need clicks?
+about: Do neighbours need clicks?
 data: synthetic-seasons
 grid:
   clicks.count: [10, 20, 40, 80]
-  method: [pixel-forest, nearest]
+  method: [nearest]
 baseline: {clicks.count: 80}
 axis: clicks.count
 knee: true
@@ -67,7 +67,7 @@ def test_a_killed_experiment_goes_on_and_ends_with_the_same_table(config, cache,
     compute = methods.compute
 
     def killed(*arguments):
-        if len(computed) == 5:
+        if len(computed) == 3:
             raise KeyboardInterrupt
         computed.append(arguments)
         return compute(*arguments)
@@ -76,13 +76,13 @@ def test_a_killed_experiment_goes_on_and_ends_with_the_same_table(config, cache,
     monkeypatch.setattr(methods, "compute", killed)
     with pytest.raises(KeyboardInterrupt):
         experiment(config, out=out, cache=cache)
-    assert len([*(out / "cells").iterdir()]) == 5  # and nothing half-written
+    assert len([*(out / "cells").iterdir()]) == 3  # and nothing half-written
     assert not (out / "table.md").exists()
     before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
 
     monkeypatch.setattr(methods, "compute", lambda *arguments: computed.append(arguments) or compute(*arguments))
     experiment(config, out=out, cache=cache)
-    assert len(computed) == 16
+    assert len(computed) == 8
     assert {path: path.stat().st_mtime_ns for path in before} == before
     same(out, unbroken)
 
@@ -91,7 +91,7 @@ def test_shards_end_with_the_same_table(config, cache, unbroken, tmp_path):
     out = tmp_path / "out"
     first = experiment(config, out=out, cache=cache, shard="1/2")
     assert first.files == ()
-    assert str(first).startswith("8 of 16 cells are there")
+    assert str(first).startswith("4 of 8 cells are there")
     assert experiment(config, out=out, cache=cache, shard="2/2").files
     same(out, unbroken)
 
@@ -99,15 +99,15 @@ def test_shards_end_with_the_same_table(config, cache, unbroken, tmp_path):
 def test_a_table_of_what_is_there_says_what_is_not(config, cache, tmp_path):
     out = tmp_path / "out"
     assert experiment(config, out=out, cache=cache, table=True).files == ()
-    experiment(config, out=out, cache=cache, shard="1/16")
+    experiment(config, out=out, cache=cache, shard="1/8")
     report = experiment(config, out=out, cache=cache, table=True)
-    assert "15 of 16 cells are not there yet" in str(report)
+    assert "7 of 8 cells are not there yet" in str(report)
     assert len(frame(out)) == 1
 
 
 def test_the_table_has_means_and_tests_and_the_tidy_one_every_cell(unbroken):
     found = frame(unbroken)
-    assert len(found) == 16
+    assert len(found) == 8
     assert {"miou", "micro_iou", "overall_accuracy", "iou water", "clicks.count", "method", "seed"} <= set(found)
     pd.testing.assert_frame_equal(
         pd.read_parquet(unbroken / "results.parquet")[["level", "seed", "miou"]],
@@ -116,17 +116,14 @@ def test_the_table_has_means_and_tests_and_the_tidy_one_every_cell(unbroken):
         check_dtype=False,
     )
     lines = (unbroken / "table.md").read_text().splitlines()
-    rows = [
-        line.split(" | ") for line in lines if line.startswith("| 80 | pixel-forest") or line.startswith("| 10 | nea")
-    ]
-    ten, eighty = sorted(rows, key=lambda row: row[0])
-    chosen = found[(found["clicks.count"] == 80) & (found["method"] == "pixel-forest")]["miou"]
+    ten, eighty = (line.split(" | ") for line in lines if line.startswith(("| 10 |", "| 80 |")))
+    chosen = found[found["clicks.count"] == 80]["miou"]
     assert eighty[3] == f"{chosen.mean():.3f} ± {chosen.std():.3f}"
     assert eighty[6] == "baseline"
-    nearest = found[found["method"] == "nearest"].set_index(["clicks.count", "seed"])["miou"]
+    nearest = found.set_index(["clicks.count", "seed"])["miou"]
     assert ten[6].startswith(f"{(nearest[10] - nearest[80]).mean():+.3f} [")
     said = json.loads((unbroken / "experiment.json").read_text())
-    assert set(said["knees"]) == {"pixel-forest", "nearest"}
+    assert set(said["knees"]) == {"nearest"}
     assert said["command"] == (
         "geopointseg experiment configs/experiments/forests.yaml --data synthetic-seasons --out OUT --every 1 --seeds 0 1"
     )
@@ -134,7 +131,7 @@ def test_the_table_has_means_and_tests_and_the_tidy_one_every_cell(unbroken):
 
 def test_one_damaged_cell_is_named(config, cache, tmp_path):
     out = tmp_path / "out"
-    experiment(config, out=out, cache=cache, shard="1/16")
+    experiment(config, out=out, cache=cache, shard="1/8")
     cell = next((out / "cells").iterdir())
     cell.write_text("{}")
     with pytest.raises(GeoPointSegError, match="remove the file"):
@@ -165,16 +162,19 @@ def test_methods_are_chosen_by_name(config, tmp_path):
         experiment(config, out=tmp_path, methods=["network"])
 
 
+TINY = ["--data", "synthetic-seasons", "--seeds", "0", "--steps", "2", "--chip", "32"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["season", "bands"])
-def test_a_ready_made_experiment_runs_in_tiny_form(name, cache, tmp_path, capsys):
+@pytest.mark.parametrize(("name", "method"), [("season", "pixel-forest"), ("bands", "network")])
+def test_a_ready_made_experiment_runs_in_tiny_form(name, method, cache, tmp_path, capsys):
     out = tmp_path / name
-    small = ["--data", "synthetic-seasons", "--seeds", "0", "--steps", "2", "--chip", "32", "--cache", str(cache)]
-    assert main(["experiment", str(CONFIGS / f"{name}.yaml"), "--out", str(out), *small]) == 0
+    where = [str(CONFIGS / f"{name}.yaml"), "--out", str(out), "--cache", str(cache), "--methods", method]
+    assert main(["experiment", *where, *TINY]) == 0
     assert "table.md" in capsys.readouterr().out
     found = frame(out)
     planned = read_experiment(CONFIGS / f"{name}.yaml")
-    assert len(found) == len(planned.levels)
+    assert len(found) == sum(level.setup.method == method for level in planned.levels)
     assert found["miou"].between(0, 1).all()
-    assert found[found["method"] == "network"]["labelled"].between(0, 1).all()
-    assert [path.name for path in sorted(out.iterdir())] == sorted(["cells", *WRITTEN])
+    assert found["labelled"].between(0, 1).all() or method != "network"
+    assert {path.name for path in out.iterdir()} == {"cells", *WRITTEN}
