@@ -3,7 +3,7 @@
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +112,12 @@ def _wanted(planned: Experiment, methods: Sequence[str] | None) -> tuple[list[Ce
 
 def _fill(missing: Sequence[Cell], folder: Path, root: Path | None, cache: Path) -> None:
     """Compute cells, each kept before the next is begun."""
-    from pipelines.experiments.methods import check_setup, compute  # torch and scikit-learn: not needed for a table
-
+    try:
+        from pipelines.experiments.methods import check_setup, compute  # torch and scikit-learn: not needed for a table
+    except ModuleNotFoundError as error:
+        raise GeoPointSegError(
+            f"expected what experiments need, got no {error.name}: pip install 'geopointseg[experiments]'"
+        ) from error
     planned = missing[0].experiment
     for cell in missing:
         check_setup(cell.level.setup)
@@ -144,10 +148,7 @@ def _write(
     with replacing(out / "table.md", overwrite=True) as partial:
         partial.write_text(text, encoding="utf-8")
     picture = draw_experiment(planned, rows, out / "figure.png")
-    knees = {
-        name: {"at": one.at, "low": one.low, "high": one.high, "found": one.found, "seeds": one.seeds}
-        for name, one in find_knees(planned, rows).items()
-    }
+    knees = {name: asdict(one) for name, one in find_knees(planned, rows).items()}
     facts = {
         "name": planned.name,
         "about": planned.about,
@@ -163,6 +164,11 @@ def _write(
         "dates": sorted({said["date"] for _, said in found}),
         "commits": sorted({str(said["commit"]) for _, said in found}),
         "knees": knees,
+        "comparisons": [
+            {"level": row.level.label, "baseline": row.reference.label, **asdict(row.gain)}
+            for row in rows
+            if row.reference is not None and row.gain is not None
+        ],
     }
     figures = write_json(out / "experiment.json", facts)
     return ExperimentReport((out / "table.md", picture, *write_tidy(tidy(found), out), figures), text)
