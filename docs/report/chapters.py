@@ -67,11 +67,12 @@ def chapters(results: Path) -> Iterator[Block]:
     yield Heading("geopointseg: technical report", 1)
     dates = sorted({date for one in found for date in one.facts["dates"]})
     commits = sorted({commit for one in found for commit in one.facts["commits"]})
+    devices = sorted({device for one in found for device in one.facts["devices"]})
     if dates:
+        days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         yield Paragraph(
-            f"{len(found)} experiments, computed from {dates[0]} to {dates[-1]} by commits {', '.join(commits)} on 2 hyperthreads "
-            "of a shared machine unless a table says otherwise. Built by python -m docs.report from the files in "
-            "benchmarks/results; no figure is typed by hand."
+            f"Experiments: {len(found)}, computed {days} on {' and '.join(devices)} by commits {', '.join(commits)}. Built by "
+            "python -m docs.report from the files in benchmarks/results; no figure of a result is typed by hand."
         )
     yield Heading("Protocol")
     yield from map(Paragraph, PROTOCOL)
@@ -102,8 +103,7 @@ def experiment_section(one: Found) -> Iterator[Block]:
     """One experiment: what was asked, table, picture, and what it does and does not show."""
     facts = one.facts
     yield Heading(f"{facts['name']}, {facts['data']}, {facts['setting']}", 3)
-    yield Paragraph(facts["about"])
-    yield Paragraph(facts["how"])
+    yield from (Paragraph(facts[key]) for key in ("about", "how") if facts[key])
     yield Table(one.head, one.rows)
     yield Picture(
         one.folder / "figure.png", f"{facts['name']} on {facts['data']}: mean ± standard deviation, and every seed."

@@ -1,13 +1,14 @@
 """The report as a PDF on A4, drawn by matplotlib: what is there wherever geopointseg is."""
 
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import imread
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
 
 from docs.report.blocks import Block, Heading, Paragraph, Picture, Table
 from geopointseg.files import replacing
@@ -20,8 +21,7 @@ INSIDE = WIDTH - 2 * MARGIN
 SIZES = {1: 18.0, 2: 14.0, 3: 11.0}
 BODY, CODE, CELL = 9.0, 7.0, 8.0
 LEADING = 1.35  # from one line to the next, in font sizes
-EM = 0.5  # mean width of a character of the sans-serif font, in font sizes; of the other it is 0.6
-CELL_EM = 0.64  # of figures, which are wider
+GAP = 8.0  # between columns, at the size of CELL
 
 
 class _Sheets:
@@ -90,9 +90,9 @@ def _heading(sheets: _Sheets, block: Heading) -> None:
 
 def _paragraph(sheets: _Sheets, block: Paragraph) -> None:
     """Lines of text."""
-    size, em = (CODE, 0.61) if block.code else (BODY, EM)
+    size = CODE if block.code else BODY
     look = {"family": "monospace"} if block.code else {}
-    lines = textwrap.wrap(block.text, int(INSIDE / (size * em)), break_on_hyphens=not block.code)
+    lines = list(_wrapped(block.text, size, **look))
     if len(lines) < 12:
         sheets.room(len(lines) * size * LEADING)
     for line in lines:
@@ -100,6 +100,25 @@ def _paragraph(sheets: _Sheets, block: Paragraph) -> None:
         sheets.at -= size * LEADING
         sheets.text(line, MARGIN, sheets.at, size, **look)
     sheets.at -= size * 0.7
+
+
+def _wrapped(text: str, size: float, **look: str) -> Iterator[str]:
+    """Lines that are no wider than the page between its margins."""
+    line = ""
+    for word in text.split():
+        longer = f"{line} {word}" if line else word
+        if line and _wide(longer, size, **look) > INSIDE:
+            yield line
+            line = word
+        else:
+            line = longer
+    yield line
+
+
+def _wide(text: str, size: float, **look: str) -> float:
+    """How wide a line is, in points."""
+    width: float = text_to_path.get_text_width_height_descent(text, FontProperties(size=size, **look), ismath=False)[0]
+    return width
 
 
 def _picture(sheets: _Sheets, block: Picture) -> None:
@@ -118,10 +137,11 @@ def _picture(sheets: _Sheets, block: Picture) -> None:
 
 def _table(sheets: _Sheets, block: Table) -> None:
     """A table across the page, in letters as large as it allows; the head comes again on every page."""
-    widest = [max(map(len, column)) + 1.5 for column in zip(block.head, *block.rows, strict=True)]
-    size = min(CELL, INSIDE / (CELL_EM * sum(widest)))
+    columns = zip(block.head, *block.rows, strict=True)
+    widest = [GAP + max(_wide(cell, CELL, weight="bold") for cell in column) for column in columns]
+    size = CELL * min(1.0, INSIDE / (sum(widest) - GAP))
     line = size * 1.6
-    at = [MARGIN + CELL_EM * size * sum(widest[:i]) for i in range(len(widest))]
+    at = [MARGIN + sum(widest[:i]) * size / CELL for i in range(len(widest))]
 
     def write(row: Iterable[str], weight: str) -> None:
         sheets.at -= line

@@ -149,7 +149,7 @@ def _write(
         partial.write_text(text, encoding="utf-8")
     picture = draw_experiment(planned, rows, out / "figure.png")
     knees = {name: asdict(one) for name, one in find_knees(planned, rows).items()}
-    facts = {
+    facts: dict[str, Any] = {
         "name": planned.name,
         "about": planned.about,
         "data": planned.data,
@@ -163,6 +163,7 @@ def _write(
         "notes": list(notes),
         "dates": sorted({said["date"] for _, said in found}),
         "commits": sorted({str(said["commit"]) for _, said in found}),
+        "devices": sorted({said["device"] for _, said in found}),
         "knees": knees,
         "comparisons": [
             {"level": row.level.label, "baseline": row.reference.label, **asdict(row.gain)}
@@ -171,7 +172,11 @@ def _write(
         ],
     }
     figures = write_json(out / "experiment.json", facts)
-    return ExperimentReport((out / "table.md", picture, *write_tidy(tidy(found), out), figures), text)
+    with replacing(out / "command.txt", overwrite=True) as partial:
+        made = f"{', '.join(facts['dates'])}, {', '.join(facts['devices'])}, commit {', '.join(facts['commits'])}"
+        partial.write_text(f"{command_line}\n{made}\n", encoding="utf-8")
+    files = (out / "table.md", picture, *write_tidy(tidy(found), out), figures, out / "command.txt")
+    return ExperimentReport(files, text)
 
 
 def command(planned: Experiment, methods: Sequence[str] | None = None) -> str:

@@ -40,7 +40,8 @@ def draw_experiment(experiment: Experiment, rows: Sequence[Row], path: Path) -> 
     else:
         _dots(axes, rows)
     seeds = max(len(row.by_seed) for row in rows)
-    axes.set_title(f"{experiment.name}, {experiment.data}, {experiment.setting}: mean ± sd, {seeds} seeds", fontsize=10)
+    about = f"mean ± sd, {seeds} seeds" if seeds > 1 else "one seed"
+    axes.set_title(f"{experiment.name}, {experiment.data}, {experiment.setting}: {about}", fontsize=10)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return save_figure(figure, path)

@@ -13,7 +13,7 @@ from pipelines.experiments.experiment import experiment
 from pipelines.experiments.plan import read_experiment
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "experiments"
-WRITTEN = ["table.md", "figure.png", "results.csv", "results.parquet", "experiment.json"]
+WRITTEN = ["table.md", "figure.png", "results.csv", "results.parquet", "experiment.json", "command.txt"]
 YAML = """
 about: Do neighbours need clicks?
 data: synthetic-seasons

@@ -37,6 +37,7 @@ def results(tmp_path):
         "notes": ["1 of 5 cells are not there yet"],
         "dates": ["2026-11-26"],
         "commits": ["abc1234"],
+        "devices": ["CPU, 2 cores"],
         "knees": {"network": {"at": 25.0, "low": 20.0, "high": 31.0, "found": 0.9, "seeds": 3}},
         "comparisons": [compared(0.012, 0.024)],
     }
