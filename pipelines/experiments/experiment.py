@@ -79,10 +79,12 @@ def experiment(
         GeoPointSegError: the YAML, a setup or the data are not what they should be.
     """
     planned = read_experiment(config, data=data, every=every, steps=steps, chip=chip, seeds=seeds)
-    every_cell, skipped = _wanted(planned, methods)
+    wanted = _wanted(planned, methods)
     folder = new_folder(out) / "cells"
+    every_cell, skipped = _possible(wanted, folder)
     if not table:
-        missing = [cell for cell in shard_of(every_cell, shard) if load_cell(folder, cell) is None]
+        here = [cell for cell in shard_of(wanted, shard) if cell in every_cell]
+        missing = [cell for cell in here if load_cell(folder, cell) is None]
         if missing:
             _fill(missing, folder, root, cache or out / "cache")
     kept = [(cell, load_cell(folder, cell)) for cell in every_cell]
@@ -93,21 +95,32 @@ def experiment(
     return _write(planned, found, out, command(planned, methods), [*_unfinished(kept), *skipped])
 
 
-def _wanted(planned: Experiment, methods: Sequence[str] | None) -> tuple[list[Cell], list[str]]:
-    """The cells to be computed, and why others are not."""
+def _wanted(planned: Experiment, methods: Sequence[str] | None) -> list[Cell]:
+    """The cells of some methods, or all."""
     if strange := set(methods or ()) - set(METHODS):
         raise GeoPointSegError(
             f"expected methods among {', '.join(METHODS)}, got {', '.join(strange)}: change --methods"
         )
     wanted = [cell for cell in cells(planned) if methods is None or cell.level.setup.method in methods]
-    notes = []
-    program = orfeo_missing()
-    if program and any(cell.level.setup.method == "orfeo-forest" for cell in wanted):
-        wanted = [cell for cell in wanted if cell.level.setup.method != "orfeo-forest"]
-        notes.append(f"orfeo-forest was left out: no {program} on the path; Debian's otb-bin has it")
     if not wanted:
-        raise GeoPointSegError(f"expected cells to compute, got none ({'; '.join(notes) or 'by --methods'}): change it")
-    return wanted, notes
+        raise GeoPointSegError(
+            f"expected cells of {', '.join(methods or ())} in {planned.name}, got none: change --methods"
+        )
+    return wanted
+
+
+def _possible(wanted: Sequence[Cell], folder: Path) -> tuple[list[Cell], list[str]]:
+    """The cells that are there or can be computed here, and why others are not."""
+    program = orfeo_missing()
+    out = [
+        cell
+        for cell in wanted
+        if program and cell.level.setup.method == "orfeo-forest" and not (folder / cell.name).exists()
+    ]
+    if not out:
+        return list(wanted), []
+    note = f"orfeo-forest was left out: no {program} on the path; Debian's otb-bin has it"
+    return [cell for cell in wanted if cell not in out], [note]
 
 
 def _fill(missing: Sequence[Cell], folder: Path, root: Path | None, cache: Path) -> None:

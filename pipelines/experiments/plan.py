@@ -41,7 +41,7 @@ class Effort:
     """Side of a training chip in pixels."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Level:
     """One line of the table: what the grid says, and the whole setup that makes."""
 
@@ -76,7 +76,7 @@ class Experiment:
     """Whether to ask where the curve along the axis flattens."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Cell:
     """One level with one seed."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from geopointseg.cli import main
 from geopointseg.errors import GeoPointSegError
+from pipelines.experiments import experiment as command
 from pipelines.experiments import methods
 from pipelines.experiments.experiment import experiment
 from pipelines.experiments.plan import read_experiment
@@ -163,6 +164,19 @@ def test_methods_are_chosen_by_name(config, tmp_path):
 
 
 TINY = ["--data", "synthetic-seasons", "--seeds", "0", "--steps", "2", "--chip", "32"]
+
+
+def test_without_orfeo_the_others_are_computed_and_it_is_said(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "orfeo_missing", lambda: "otbcli_Program")
+    path = tmp_path / "peers.yaml"
+    path.write_text("data: synthetic-seasons\nseeds: [0]\ngrid: {method: [nearest, orfeo-forest]}")
+    report = experiment(path, out=tmp_path / "out", cache=cache)
+    assert frame(tmp_path / "out")["method"].tolist() == ["nearest"]
+    assert "orfeo-forest was left out: no otbcli_Program" in str(report)
+    alone = experiment(path, out=tmp_path / "out", cache=cache, methods=["orfeo-forest"])
+    assert alone.files == ()
+    assert "0 of 0 cells" in str(alone)
+    assert "left out" in str(alone)
 
 
 @pytest.mark.slow
