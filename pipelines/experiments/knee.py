@@ -17,6 +17,7 @@ __all__ = ["Knee", "bend", "find_knee"]
 PLACES = 201  # where the lines could meet
 FLATTER = 0.5  # how steep the second line may be, against the first
 LEAST = 1e-9  # what a curve must rise by to rise at all, for lines through equal values are not quite level
+ENOUGH = 6  # seeds: fewer give so few different draws that the bootstrap's interval is too short
 Floats = NDArray[np.float64]
 
 
@@ -39,9 +40,10 @@ class Knee:
         """In words."""
         if self.at is None or self.low is None or self.high is None:
             return f"no knee ({self.found:.0%} of the bootstrap's curves have one; {self.seeds} seeds)"
+        few = ", too few for the interval to be trusted" if self.seeds < ENOUGH else ""
         return (
             f"knee at {self.at:.0f}, 95 % interval {self.low:.0f} to {self.high:.0f} "
-            f"({self.found:.0%} of the bootstrap's curves have one; {self.seeds} seeds)"
+            f"({self.found:.0%} of the bootstrap's curves have one; {self.seeds} seeds{few})"
         )
 
 
