@@ -8,14 +8,14 @@ enough for gains to mean anything.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import BUDGETS, ROOT, matrices, train_and_map
+from benchmarks.accuracy import BUDGETS, ROOT
 from benchmarks.accuracy_cells import Place, cell_path, load, save
 from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, prepare, pseudo_masks
 from benchmarks.harness import finish, parser, spread, table
@@ -26,6 +26,9 @@ from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.learning.unlabelled import Unlabelled
 from geopointseg.raster import raster_classes
+from pipelines.experiments.methods import matrices
+from pipelines.experiments.settings import every
+from pipelines.experiments.training import train_and_map
 
 REACH = Spreading()
 
@@ -76,12 +79,7 @@ VARIANTS = {
 
 def third(setting: Setting) -> Setting:
     """Every third image to learn from; judged on as many in the same place, on all in another."""
-    part = slice(None, None, 3)
-    learnt = {name: getattr(setting, name)[part] for name in ("images", "truth", "ground")}
-    judged = {name: getattr(setting, name)[part] for name in ("tests", "judged")}
-    return replace(
-        setting, folder=setting.folder / "third", **learnt, **(judged if setting.name == "same-place" else {})
-    )
+    return every(setting, 3)
 
 
 def run(setting: Setting, place: Place, variant: Variant, *, steps: int, chip: int) -> tuple[Any, dict[str, Any]]:
@@ -91,7 +89,7 @@ def run(setting: Setting, place: Place, variant: Variant, *, steps: int, chip: i
     images = [str(image) for image in setting.images]
     data = PointDataModule(images, masks, points, chip=chip, steps=steps, seed=place.seed, **variant.data)
     make = partial(PointSegmentationTask, **variant.task)
-    maps, facts = train_and_map(setting, data, place.seed, steps, make=make)
+    maps, facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=make)
     return matrices(setting, maps), facts | {"images": len(images)}
 
 

@@ -7,31 +7,25 @@ of the tables is a file; those that are there are not computed again, so that th
 """
 
 import argparse
-import os
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy_cells import Cells, Place, cell_path, judge, load, save, tabulate
 from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, dense, prepare, pseudo_masks
-from benchmarks.forests import cut, object_forest, pixel_forest, vote
 from benchmarks.harness import finish, parser
-from benchmarks.lssqps import BATCH, CHIP, SPREADING, LssqpsData, lssqps_task
-from benchmarks.networks import network
-from geopointseg.confusion import confusion_matrix
-from geopointseg.grid import Window
 from geopointseg.labels.pseudomask import Spreading
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.predict import predict
-from geopointseg.raster import open_raster, raster_classes, read_labels
+from geopointseg.raster import raster_classes
+from pipelines.experiments.forests import object_forest, pixel_forest, voted
+from pipelines.experiments.lssqps import BATCH, CHIP, SPREADING, LssqpsData, lssqps_task
+from pipelines.experiments.methods import matrices
+from pipelines.experiments.training import device, train_and_map
 
 Matrices = list[NDArray[np.int64]]
 Outcome = tuple[dict[str, Matrices], dict[str, Any]]
@@ -65,18 +59,19 @@ def run_pixel_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
     """A forest on pixels, and its vote in superpixels."""
     points = clicks(setting, int(place.budget), place.seed)
     start = time.perf_counter()
-    plain, voted = pixel_forest(setting.images, points, setting.tests, setting.judged, place.seed)
+    plain = pixel_forest(setting.images, points, setting.tests, setting.judged, place.seed)
+    polled = voted(plain, setting.tests)
     facts = {"seconds": round(time.perf_counter() - start, 1), "device": device(cpu=True)}
-    return {"pixel-forest": plain, "pixel-forest-vote": voted}, facts
+    return {"pixel-forest": matrices(setting, plain), "pixel-forest-vote": matrices(setting, polled)}, facts
 
 
 def run_object_forest(setting: Setting, place: Place, plan: Plan) -> Outcome:
     """A forest on superpixels."""
     points = clicks(setting, int(place.budget), place.seed)
     start = time.perf_counter()
-    found = object_forest(setting.images, points, setting.tests, setting.judged, place.seed)
+    found = object_forest(setting.images, points, setting.tests, place.seed)
     facts = {"seconds": round(time.perf_counter() - start, 1), "device": device(cpu=True)}
-    return {"object-forest": found}, facts
+    return {"object-forest": matrices(setting, found)}, facts
 
 
 def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
@@ -87,7 +82,7 @@ def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
     chip = min(CHIP, plan.chip)
     steps = round(1.5 * plan.steps)  # its batches have 2.6 times fewer pixels, but take two thirds of the time
     data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=steps, seed=place.seed)
-    maps, facts = train_and_map(setting, data, place.seed, steps, make=lssqps_task(data))
+    maps, facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=lssqps_task(data))
     return {"lssqps": matrices(setting, maps)}, facts
 
 
@@ -102,8 +97,7 @@ def run_default(setting: Setting, place: Place, plan: Plan) -> Outcome:
     """What `geopointseg run` does; and with the majority in each superpixel."""
     masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading())
     maps, facts = run_network(setting, masks, int(place.budget), place.seed, plan)
-    voted = [vote(labels, cut(image)) for labels, image in zip(maps, setting.tests, strict=True)]
-    return {"default": matrices(setting, maps), "best": matrices(setting, voted)}, facts
+    return {"default": matrices(setting, maps), "best": matrices(setting, voted(maps, setting.tests))}, facts
 
 
 def run_dense(setting: Setting, place: Place, plan: Plan) -> Outcome:
@@ -130,51 +124,7 @@ def run_network(
     images = [str(image) for image in setting.images]
     points = clicks(setting, budget, seed)
     data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
-    return train_and_map(setting, data, seed, plan.steps)
-
-
-def train_and_map(
-    setting: Setting,
-    data: PointDataModule,
-    seed: int,
-    steps: int,
-    make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
-) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
-    """Train and classify the test images.
-
-    Returns:
-        (height, width) class ids of each test image, and the facts of the run.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        start = time.perf_counter()
-        model = network(data, out, steps=steps, seed=seed, make=make)
-        trained = time.perf_counter()
-        predict(model, [str(test) for test in setting.tests], out=out / "maps")
-        done = time.perf_counter()
-        maps = [read_whole(out / "maps" / test.name) for test in setting.tests]
-    seconds = {"training": round(trained - start, 1), "prediction": round(done - trained, 1)}
-    facts = {"seconds": seconds, "steps": steps, "chip": data.chip, "batch": data.batch_size}
-    return maps, facts | {"device": device(), "torch": torch.__version__}
-
-
-def matrices(setting: Setting, maps: Sequence[NDArray[np.uint8]]) -> Matrices:
-    """Confusion matrices of maps of the test images."""
-    size = len(raster_classes(setting.judged[0]))
-    pairs = zip(setting.judged, maps, strict=True)
-    return [confusion_matrix(read_whole(truth), labels, size) for truth, labels in pairs]
-
-
-def read_whole(path: Path) -> NDArray[np.uint8]:
-    """(height, width) class ids of a class raster."""
-    return read_labels(path, Window(0, 0, *open_raster(path).grid.shape))
-
-
-def device(*, cpu: bool = False) -> str:
-    """What computes, in words."""
-    if torch.cuda.is_available() and not cpu:
-        return str(torch.cuda.get_device_name())
-    return f"CPU, {os.cpu_count()} cores"
+    return train_and_map(setting.tests, data, seed=seed, steps=plan.steps)
 
 
 def arguments() -> argparse.Namespace:

@@ -1,7 +1,6 @@
 """Cells of the accuracy benchmark: one JSON file per setting, budget, method and seed, and the tables made of them."""
 
 import json
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import deviation, spread, table
 from geopointseg import __version__
 from geopointseg.confusion import scores
-from geopointseg.files import replacing
+from pipelines.experiments.cells import commit, counts, micro_iou, write_lines
 
 __all__ = ["Cells", "Place", "cell_path", "counts", "judge", "load", "micro_iou", "save", "tabulate"]
 
@@ -40,24 +39,6 @@ def cell_path(results: Path, place: Place, method: str) -> Path:
     return results / place.setting / place.budget / f"{method}-{place.seed}.json"
 
 
-def counts(matrix: Matrix) -> list[int]:
-    """Pixels that are right, that are predicted, and that are truly of a class: the sums of the LSSQPS micro-IoU.
-
-    A map of classes is taken for one channel per class with a threshold: every pixel is in one channel, so that a wrong one
-    is a false pixel in one channel and a missed one in another.
-    """
-    return [int(np.trace(matrix)), int(matrix.sum()), int(matrix.sum())]
-
-
-def micro_iou(images: Sequence[Sequence[int]]) -> float:
-    """IoU pooled over the channels of all classes, averaged over images (LSSQPS: torchmetrics' `micro`).
-
-    Args:
-        images: For each image, `counts`; images without known truth are left out.
-    """
-    return float(np.mean([hit / (predicted + true - hit) for hit, predicted, true in images if true]))
-
-
 def save(
     results: Path, place: Place, method: str, names: Sequence[str], matrices: Sequence[Matrix], facts: Mapping[str, Any]
 ) -> Path:
@@ -70,23 +51,12 @@ def save(
         **facts,
         "date": time.strftime("%Y-%m-%d"),
         "version": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "classes": list(names),
         "confusion": sum(matrices).tolist(),
         "counts": [counts(matrix) for matrix in matrices],
     }
-    path = cell_path(results, place, method)
-    with replacing(path, overwrite=True) as partial:
-        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in cell.items())
-        partial.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    return path
-
-
-def _commit() -> str | None:
-    """The commit that is checked out, with a + where files differ from it; None outside a repository."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
+    return write_lines(cell_path(results, place, method), cell)
 
 
 def load(results: Path, setting: str, methods: Sequence[str]) -> Cells:

@@ -107,6 +107,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "geopointseg area MAP --points {0}",
     ),
     "area": ("geopointseg.maps.area:area", "estimate class areas in hectares, with intervals, from such a sample", ""),
+    "experiment": (
+        "pipelines.experiments.experiment:experiment",
+        "run a grid of setups × seeds on one data set, and tabulate it",
+        "",
+    ),
 }
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from benchmarks.accuracy_cells import Place, cell_path, counts, judge, load, micro_iou, save, tabulate
+from benchmarks.accuracy_cells import Place, cell_path, judge, load, save, tabulate
 from benchmarks.accuracy_data import clicks, cores, prepare, pseudo_masks, write_scenes
-from benchmarks.forests import vote
 from geopointseg.labels.points import load_points
 from geopointseg.labels.pseudomask import Spreading
+from geopointseg.maps.pool import vote
+from pipelines.experiments.cells import counts, micro_iou
 
 NAMES = ("low", "high")
 

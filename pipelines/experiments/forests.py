@@ -13,17 +13,17 @@ from scipy.ndimage import uniform_filter
 from sklearn.ensemble import RandomForestClassifier
 
 from geopointseg.classes import UNLABELLED
-from geopointseg.confusion import confusion_matrix
 from geopointseg.grid import Window
 from geopointseg.labels.points import load_points
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.learning.sites import Sites, sites
 from geopointseg.maps.pool import vote
-from geopointseg.raster import open_raster, raster_classes, read, read_labels
+from geopointseg.raster import open_raster, read
+from pipelines.experiments.clicks import read_whole
 
-__all__ = ["cut", "object_forest", "pixel_forest", "vote"]
+__all__ = ["by_image", "click_sites", "cut", "features", "object_forest", "pixel_forest", "voted"]
 
-Matrix = NDArray[np.int64]
+Maps = list[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 TREES = 100
@@ -33,7 +33,7 @@ SIDES = 5, 15  # pixels of the squares that texture is measured in
 
 def pixel_forest(
     images: Sequence[Path], points: Path, tests: Sequence[Path], judged: Sequence[Path], seed: int
-) -> tuple[list[Matrix], list[Matrix]]:
+) -> Maps:
     """A forest on colour and texture of the clicks' pixels.
 
     Args:
@@ -44,68 +44,70 @@ def pixel_forest(
         seed: Of the forest.
 
     Returns:
-        Confusion matrices of every test image: as it is, and with the majority in each superpixel.
+        (height, width) class ids of every test image, 255 in superpixels (of `cut`) without known truth.
     """
-    clicks = _sites(images, points)
-    drawn = [_features(image)[:, row, col] for image, row, col in _by_image(images, clicks)]
+    clicks = click_sites(images, points)
+    drawn = [features(image)[:, row, col] for image, row, col in by_image(images, clicks)]
     model = _grown(np.hstack(drawn).T, clicks, seed)
-    plain, voted = [], []
-    size = len(raster_classes(judged[0]))
+    maps = []
     for image, path in zip(tests, judged, strict=True):
-        truth, regions = _truth(path), cut(image)
+        truth, regions = read_whole(path), cut(image)
         needed = np.isin(regions, regions[truth != UNLABELLED])  # whole superpixels: all of them vote
         found = np.full(truth.shape, UNLABELLED, np.uint8)
-        found[needed] = model.predict(_features(image)[:, needed].T)
-        plain.append(confusion_matrix(truth, found, size))
-        voted.append(confusion_matrix(truth, vote(found, regions), size))
-    return plain, voted
+        if needed.any():
+            found[needed] = model.predict(features(image)[:, needed].T)
+        maps.append(found)
+    return maps
 
 
-def object_forest(
-    images: Sequence[Path], points: Path, tests: Sequence[Path], judged: Sequence[Path], seed: int
-) -> list[Matrix]:
+def voted(maps: Sequence[NDArray[np.uint8]], tests: Sequence[Path]) -> Maps:
+    """Maps of the test images with the majority in each superpixel."""
+    return [vote(found, cut(image)) for found, image in zip(maps, tests, strict=True)]
+
+
+def object_forest(images: Sequence[Path], points: Path, tests: Sequence[Path], seed: int) -> Maps:
     """A forest on mean and spread of colour and texture in the clicks' superpixels; see `pixel_forest`."""
-    clicks = _sites(images, points)
+    clicks = click_sites(images, points)
     drawn = []
-    for image, row, col in _by_image(images, clicks):
+    for image, row, col in by_image(images, clicks):
         regions = cut(image)
-        drawn.append(_statistics(_features(image), regions)[:, regions[row, col]])
+        drawn.append(_statistics(features(image), regions)[:, regions[row, col]])
     model = _grown(np.hstack(drawn).T, clicks, seed)
-    size = len(raster_classes(judged[0]))
-    matrices = []
-    for image, path in zip(tests, judged, strict=True):
+    maps = []
+    for image in tests:
         regions = cut(image)
-        found = model.predict(_statistics(_features(image), regions).T)
-        matrices.append(confusion_matrix(_truth(path), found[regions], size))
-    return matrices
+        found: NDArray[np.uint8] = model.predict(_statistics(features(image), regions).T).astype(np.uint8)
+        maps.append(found[regions])
+    return maps
 
 
 def cut(image: Path) -> Labels:
     """(height, width) SLIC superpixels of an image, stretched by its own percentiles."""
     pixels = read(open_raster(image), _all(image))
     low, high = np.percentile(pixels, (2, 98), axis=(1, 2))[:, :, None, None].astype(np.float32)
-    return superpixels(np.clip((pixels - low) / (high - low), 0, 1), method="slic", size=SIZE, threads=2)
+    stretched = np.clip((pixels - low) / np.maximum(high - low, np.float32(1e-6)), 0, 1)  # a band may be constant
+    return superpixels(stretched, method="slic", size=SIZE, threads=2)
 
 
-def _sites(images: Sequence[Path], points: Path) -> Sites:
+def click_sites(images: Sequence[Path], points: Path) -> Sites:
     """The pixels that the clicks fall on."""
     return sites(load_points(points), [open_raster(image) for image in images], "train")
 
 
-def _by_image(images: Sequence[Path], clicks: Sites) -> Iterator[tuple[Path, NDArray[np.int64], NDArray[np.int64]]]:
+def by_image(images: Sequence[Path], clicks: Sites) -> Iterator[tuple[Path, NDArray[np.int64], NDArray[np.int64]]]:
     """Every image with the rows and columns of its clicks; the clicks are in the order of the images."""
     for number, image in enumerate(images):
         here = clicks.raster == number
         yield image, clicks.row[here], clicks.col[here]
 
 
-def _grown(features: Floats, clicks: Sites, seed: int) -> RandomForestClassifier:
+def _grown(found: Floats, clicks: Sites, seed: int) -> RandomForestClassifier:
     """A forest on (clicks, features)."""
     model = RandomForestClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=-1)
-    return model.fit(features, clicks.class_id)
+    return model.fit(found, clicks.class_id)
 
 
-def _features(image: Path) -> Floats:
+def features(image: Path) -> Floats:
     """(features, height, width): the bands, and their mean and standard deviation in squares."""
     bands = read(open_raster(image), _all(image))
     found = [bands]
@@ -116,18 +118,13 @@ def _features(image: Path) -> Floats:
     return np.concatenate(found)
 
 
-def _statistics(features: Floats, regions: Labels) -> Floats:
+def _statistics(found: Floats, regions: Labels) -> Floats:
     """(2 × features, regions + 1) mean and standard deviation in each region; region 0, outside, is unused."""
     flat = regions.ravel()
     area = np.maximum(np.bincount(flat), 1)
-    mean = np.stack([np.bincount(flat, each.ravel()) / area for each in features])
-    square = np.stack([np.bincount(flat, each.ravel().astype(np.float64) ** 2) / area for each in features])
+    mean = np.stack([np.bincount(flat, each.ravel()) / area for each in found])
+    square = np.stack([np.bincount(flat, each.ravel().astype(np.float64) ** 2) / area for each in found])
     return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32)
-
-
-def _truth(path: Path) -> NDArray[np.uint8]:
-    """(height, width) class ids, 255 where not judged."""
-    return read_labels(path, _all(path))
 
 
 def _all(path: Path) -> Window:

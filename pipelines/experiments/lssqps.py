@@ -14,6 +14,7 @@ import numpy as np
 from geopointseg.labels.pseudomask import Spreading
 from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.objective import Loss
 from geopointseg.learning.sites import Sites
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -28,8 +29,8 @@ class LssqpsData(PointDataModule):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 (handed on as they come)
         """Take what PointDataModule takes."""
-        as_they_are = Augmentation(flips=False, turns=False)
-        super().__init__(*args, augmentation=as_they_are, class_weights="inverse", class_weights_by="pixel", **options)
+        options["augmentation"] = Augmentation(flips=False, turns=False)
+        super().__init__(*args, **(options | {"class_weights": "inverse", "class_weights_by": "pixel"}))
         places = []
         for number, raster in enumerate(self.rasters):
             rows, cols = np.mgrid[16 : raster.grid.height : 32, 16 : raster.grid.width : 32]
@@ -43,13 +44,13 @@ def lssqps_task(data: LssqpsData) -> Callable[..., PointSegmentationTask]:
     The rate is constant: theirs would fall only after 15 epochs without gain.
     """
     factor = data.class_weights.factor if data.class_weights else 1.0
-    loss = {"squared-error": {"share": factor, "weighted": False}}
+    loss: Loss = {"squared-error": {"share": factor, "weighted": False}}
 
-    def make(card: dict[str, Any], **plan: float | None) -> PointSegmentationTask:
+    def make(card: dict[str, Any], *, steps: int) -> PointSegmentationTask:
         bands = len(card["bands"])
         card = card | {"mean": [0.0] * bands, "std": [255.0] * bands}
         return PointSegmentationTask(
-            card, loss=loss, optimizer="adam", lr=RATE, weight_decay=0, schedule="constant", warm_up=0, **plan
+            card, loss=loss, optimizer="adam", lr=RATE, weight_decay=0, schedule="constant", warm_up=0, steps=steps
         )
 
     return make

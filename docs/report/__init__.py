@@ -1,0 +1,1 @@
+"""The technical report: built from results files, so that no figure in it is typed by hand."""
