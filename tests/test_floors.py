@@ -14,7 +14,7 @@ FLOORS = (
     ("geopointseg.colors",),
     ("geopointseg.grid", "geopointseg.classes", "geopointseg.files", "geopointseg.confusion", "geopointseg.synthetic"),
     ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
-    ("geopointseg.labels", "geopointseg.scene"),
+    ("geopointseg.labels", "geopointseg.scene", "geopointseg.datasets"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
     ("pipelines", "geopointseg.cli"),
