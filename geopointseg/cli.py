@@ -44,6 +44,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "LandCover.ai, from download to map and table",
         "open {0} in a browser",
     ),
+    "dataset": (
+        "pipelines.dataset:run",
+        "any public data set, from download to map and table",
+        "open {0} in a browser",
+    ),
     "potsdam": ("pipelines.potsdam:run", "ISPRS Potsdam, from its archives to map and table", "open {0} in a browser"),
     "scene": (
         "geopointseg.scene:write_scene",

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -141,13 +142,14 @@ def _done(root: Path, name: str) -> bool:
 
 
 def _images(adapter: ModuleType, root: Path) -> dict[str, int]:
-    """How many images of each split lie in the folder."""
-    counts = {}
-    for split in adapter.DATASET.splits:
+    """How many images of each split lie in the folder, in whatever bands."""
+    counts: dict[str, int] = {}
+    for split, imagery in product(adapter.DATASET.splits, getattr(adapter, "IMAGERY", (None,))):
         try:
-            counts[split] = len(find_pairs(adapter, root, split))
+            found = len(find_pairs(adapter, root, split, imagery=imagery))
         except GeoPointSegError:
             continue
+        counts[split] = max(found, counts.get(split, 0))
     return counts
 
 

@@ -175,4 +175,4 @@ def _has_transform(image: Path) -> bool:
     """Whether an image has a place, if only by a world file."""
     with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(image) as source:
         transform: Affine = source.transform
-    return transform != Affine.identity()
+    return bool(transform != Affine.identity())

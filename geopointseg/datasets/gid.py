@@ -17,9 +17,10 @@ from geopointseg.datasets.decode import by_colors
 from geopointseg.datasets.find import by_stem, made_up_place, missing, require_split
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["DATASET", "pairs"]
+__all__ = ["DATASET", "IMAGERY", "pairs"]
 
 BANDS = {"RGB": ("red", "green", "blue"), "NirRGB": ("nir", "red", "green", "blue")}
+IMAGERY = tuple(BANDS)
 TRAINING = 0.8  # 120 of 150
 DATASET = Dataset(
     name="gid",

@@ -19,7 +19,7 @@ from geopointseg.datasets.dataset import Dataset, Pair, Place
 from geopointseg.datasets.find import missing, require_split
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["DATASET", "TILES", "Imagery", "Labels", "pairs"]
+__all__ = ["DATASET", "IMAGERY", "TILES", "Imagery", "Labels", "pairs"]
 
 Imagery = Literal["RGB", "IRRG", "RGBIR"]
 Labels = Literal["full", "eroded"]
@@ -30,6 +30,7 @@ _TEST = "2_13 2_14 3_13 3_14 4_13 4_14 4_15 5_13 5_14 5_15 6_13 6_14 6_15 7_13"
 TILES = {"train": tuple(_TRAIN.split()), "test": tuple(_TEST.split())}
 """The official split: the truth of the 14 test tiles came out only after the contest."""
 ORTHO = {"RGB": "2_Ortho_RGB", "IRRG": "3_Ortho_IRRG", "RGBIR": "4_Ortho_RGBIR"}
+IMAGERY = tuple(ORTHO)
 BANDS = {
     "RGB": ("red", "green", "blue"),
     "IRRG": ("nir", "red", "green"),

@@ -80,9 +80,8 @@ def test_what_lssqps_cannot_hold_is_refused(raster_file, scene, tmp_path):
     small = raster_file(np.ones((3, 40, 70)), "a.tif", dtype="uint8")
     with pytest.raises(GeoPointSegError, match=r"expected rasters of 512 × 512 pixels or more"):
         to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e")
+    other, third = (raster_file(np.zeros((4, 4), np.uint8), name) for name in ("x.tif", "y.tif"))
     with pytest.raises(GeoPointSegError, match=r"expected one class raster for each of 1 rasters, got 2"):
-        other = raster_file(np.zeros((4, 4), np.uint8), "x.tif")
-        third = raster_file(np.zeros((4, 4), np.uint8), "y.tif")
         to_lssqps([str(small)], truth=[str(other), str(third)], out=tmp_path / "f")
 
 

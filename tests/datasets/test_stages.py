@@ -67,7 +67,7 @@ def test_other_options_make_it_again(job):
 
 
 def test_large_files_are_known_by_size_and_time(job, monkeypatch):
-    folder, run, calls = job
+    folder, run, _ = job
     monkeypatch.setattr(stages, "LARGE", 0)
     run()
     assert not run()[1]

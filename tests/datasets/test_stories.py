@@ -148,6 +148,22 @@ def test_potsdam_goes_from_archives_to_map_and_table(tmp_path, capsys):
     assert np.prod(json.loads((out / "scores" / "scores.json").read_text())["dense truth"]["count"]) > 0
 
 
+def test_a_data_set_without_truth_to_judge_on_keeps_a_fifth(copy_of, tmp_path, capsys):
+    root, truth = copy_of("deepglobe")
+    assert main(["dataset", "deepglobe", str(root), "--out", str(tmp_path), "--per-class", "5", *QUICK]) == 0
+    assert "dense truth: " in capsys.readouterr().out
+    learnt, judged = ({p.stem for p in (tmp_path / d / "truth").iterdir()} for d in ("train-data", "test-data"))
+    assert len(learnt) == 2
+    assert len(judged) == 1
+    assert learnt | judged == truth.keys()
+    assert "1 of the images of train, by chance" in (tmp_path / "scores" / "report.html").read_text()
+
+
+def test_a_split_without_truth_is_refused_where_it_is_asked_for(copy_of, tmp_path, capsys):
+    assert main(["dataset", "deepglobe", str(copy_of("deepglobe")[0]), "--out", str(tmp_path), "--test", "val"]) == 2
+    assert "expected truth of the split val of DeepGlobe land cover, got none" in capsys.readouterr().err
+
+
 def test_potsdam_without_its_archives_says_how_to_get_them(tmp_path, capsys):
     assert main(["potsdam", str(tmp_path)]) == 2
     assert "ask for it at https://www.isprs.org" in capsys.readouterr().err
