@@ -66,11 +66,3 @@ def run(
     return story(
         title, landcoverai.CLASSES, train, {"truth": test}, out=out, plan=plan, spreading=spreading, facts=facts
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    from geopointseg.cli import main
-
-    raise SystemExit(main(["landcoverai", *sys.argv[1:]]))

@@ -56,11 +56,3 @@ def run(
     }
     title = "ISPRS Potsdam from clicks"
     return story(title, isprs.CLASSES, train, test, out=out, plan=plan, spreading=spreading, facts=facts)
-
-
-if __name__ == "__main__":
-    import sys
-
-    from geopointseg.cli import main
-
-    raise SystemExit(main(["potsdam", *sys.argv[1:]]))

@@ -61,6 +61,7 @@ def unpack(archive: Path, out: Path) -> list[Path]:
     with _telling_of_damage(archive), bar:
         for member in _members(archive):
             target = _target(member, archive, out)
+            require_room(out, member.size, f"unpack {archive.name}")  # a .tar does not say before how much there is
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 while block := member.content.read(CHUNK):

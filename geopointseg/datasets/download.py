@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from geopointseg.datasets.archive import SUFFIXES, stem_of, unpack
@@ -67,7 +67,7 @@ def download(
         accept_licence: You agree to the terms that its owner asks one to agree to.
         mirror: Address of a folder of the same files, to fetch them from instead of their owner; their checksums are the same.
         only: Glob of the archives to fetch, of those that are many (FLAIR: 'D0[0-3]*').
-        keep_archives: Keep the archives after unpacking.
+        keep_archives: Keep the archives that were fetched after unpacking; those put there by hand are kept anyway.
 
     Returns:
         What is there.
@@ -111,8 +111,8 @@ def download(
         )
     for archive in archives:
         write_json(root / NOTES / f"{archive.name}.json", {"bytes": archive.stat().st_size})
-        if not keep_archives:
-            archive.unlink()
+        if archive.name in {file.name for file in lacking} and not keep_archives:
+            archive.unlink()  # what was put there by hand is the user's
     fetched, unpacked = (tuple(one.name for one in many) for many in (lacking, archives))
     return DownloadReport(root, dataset, images, fetched, unpacked)
 
@@ -184,6 +184,10 @@ def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     """
     for entry in sorted(source.iterdir()):
         place = target / entry.name
+        if entry.name in (NOTES, PLACING):
+            raise GeoPointSegError(
+                f"expected a data set, got an archive with {entry.name} in it: do not trust this copy"
+            )
         if entry.is_dir() and place.is_dir():
             yield from _moves(entry, place)
         elif place.exists():
@@ -202,7 +206,10 @@ def _undo_placing(root: Path) -> None:
     except (OSError, ValueError, KeyError):
         return
     for name in listed:
-        place = root / name
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+            continue  # none of ours
+        place = root.joinpath(*parts)
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
     (root / PLACING).unlink()
 

@@ -31,12 +31,9 @@ class PrepareReport:
     """Per class, over all truth."""
     unlabelled: int
     """Pixels of the truth that are of no class, or of another split."""
+    files: tuple[Path, Path]
+    """The folders of images and of truth."""
     notes: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The folders that were filled."""
-        return tuple(dict.fromkeys(path.parent for path in (*self.images[:1], *self.truth[:1])))
 
     def __str__(self) -> str:
         """The counts in words."""
@@ -156,6 +153,6 @@ def write_pairs(
             f"the place of {made_up} images is not known: they have a synthetic georeference, far from each other"
         )
     counts = pixels[: len(classes)].tolist()
-    return PrepareReport(
-        tuple(written), tuple(truths), classes, tuple(counts), int(pixels[UNLABELLED]), tuple(dict.fromkeys(notes))
-    )
+    unlabelled = int(pixels[UNLABELLED])
+    told = tuple(dict.fromkeys(notes))
+    return PrepareReport(tuple(written), tuple(truths), classes, tuple(counts), unlabelled, (images, truth), told)

@@ -155,6 +155,30 @@ def test_a_kill_while_files_take_their_places_is_undone_by_the_next_run(site, tm
     assert not (tmp_path / ".placing.json").exists()
 
 
+@pytest.mark.parametrize("name", [".placing.json", ".unpacked/a.json"])
+def test_an_archive_cannot_speak_for_us(site, tmp_path, packed, monkeypatch, name):
+    without_checksum(monkeypatch)
+    hostile = tmp_path / ZIP
+    hostile.write_bytes(packed)
+    with archive.zipfile.ZipFile(hostile, "a") as target:
+        target.writestr(name, '{"placing": ["../precious"]}')
+    site.files[f"/{ZIP}"] = hostile.read_bytes()
+    with pytest.raises(GeoPointSegError, match=r"do not trust this copy"):
+        fetched(site, tmp_path / "root")
+    nothing_but(tmp_path / "root", ZIP)
+
+
+def test_a_list_of_what_was_placed_removes_nothing_outside(tmp_path, copy_of):
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "precious").mkdir()
+    (root / ".placing.json").write_text(f'{{"placing": ["../precious", "{tmp_path / "precious"}", "", "."]}}')
+    with pytest.raises(GeoPointSegError, match=r"expected an archive"):
+        download("potsdam", root)
+    assert (tmp_path / "precious").is_dir()
+    assert root.is_dir()
+
+
 def test_files_that_are_in_the_way_are_kept(site, tmp_path):
     (tmp_path / "images").mkdir()
     mine = next(iter(landcoverai.DATASET.splits)) + ".txt"
@@ -180,6 +204,8 @@ def test_archives_put_there_by_hand_are_unpacked(tmp_path):
     make.archive(tmp_path / "outer", root / "Potsdam.zip")
     report = download("potsdam", root)
     assert report.images == {"train": 24, "test": 14, "all": 38}
+    assert (root / "Potsdam.zip").exists()  # it is the user's
+    assert "nothing to do" in str(download("potsdam", root))
     assert len(prepare("potsdam", root, out=tmp_path / "out", labels="eroded", ndsm=True).truth) == 24
 
 

@@ -1,6 +1,9 @@
 """One file from a server that breaks off, knows no ranges, lies or is gone."""
 
 import hashlib
+import io
+import re
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +118,21 @@ def test_no_server_at_all(tmp_path, monkeypatch):
         pass
     with pytest.raises(GeoPointSegError, match=r"broke 2 times \(ConnectionError\)"):
         fetch.fetch(remote(gone), tmp_path, tries=2)
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(site, tmp_path, monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    fetch.fetch(remote(site), tmp_path / "quiet")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(fetch, "tqdm", partial(fetch.tqdm, file=screen, mininterval=0))
+    site.cuts = [100_000]
+    fetch.fetch(remote(site), tmp_path / "shown")
+    assert re.search(r"a.zip: +\d+%.*300k", screen.getvalue())
+    assert "100%" in screen.getvalue()
 
 
 @pytest.mark.parametrize(("size", "asked"), [(10_000_000, 0), (0, 1)])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import make
 import numpy as np
@@ -17,6 +18,7 @@ from pipelines import dense_truth
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*does not have many workers")]
 
+CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
 TILE = 16
 QUICK = [
     "--steps",
@@ -89,6 +91,15 @@ def test_nothing_learns_outside_the_training_tiles(landcover_made):
             assert not (labelled & ~kept).any()
     points = load_points(out / "points" / "points.gpkg")
     assert len(points.used("train")) == len(points.frame) > 40
+
+
+@pytest.mark.parametrize("name", ["landcoverai", "potsdam"])
+def test_the_configuration_trains_on_what_the_pipeline_left(landcover_made, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).symlink_to(landcover_made[1])
+    quick = ["--data.steps", "2", "--data.chip", "64", "--data.batch_size", "2", "--model.weights", "none"]
+    assert main(["train", "--config", str(CONFIGS / f"{name}.yaml"), *quick]) == 0
+    assert (tmp_path / "trained" / name / "model" / "model.json").exists()
 
 
 def test_a_second_run_finds_all_current(landcover_made, capsys):
