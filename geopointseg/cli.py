@@ -39,44 +39,11 @@ Answer = Path | str | tuple[Path, ...] | Report
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("pipelines.points_to_map:run", "from rasters and points to a map, in one go", "open {0} in a browser"),
     "demo": ("pipelines.points_to_map:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
-    "landcoverai": (
-        "pipelines.landcoverai:run",
-        "LandCover.ai, from download to map and table",
-        "open {0} in a browser",
-    ),
-    "dataset": (
-        "pipelines.dataset:run",
-        "any public data set, from download to map and table",
-        "open {0} in a browser",
-    ),
-    "potsdam": ("pipelines.potsdam:run", "ISPRS Potsdam, from its archives to map and table", "open {0} in a browser"),
     "scene": (
         "geopointseg.scene:write_scene",
         "make a synthetic scene with dense truth",
         "geopointseg draw {1} --per-class 50",
     ),
-    "datasets": ("geopointseg.datasets.table:table", "list the public data sets that are known", ""),
-    "download": (
-        "geopointseg.datasets.download:download",
-        "fetch a public data set, or unpack what was fetched by hand",
-        "geopointseg prepare NAME {0}",
-    ),
-    "prepare": (
-        "geopointseg.datasets.prepare:prepare",
-        "make rasters and truth of a public data set",
-        "geopointseg draw {1} --per-class 50",
-    ),
-    "prepare-folder": (
-        "geopointseg.datasets.folder:prepare_folder",
-        "make rasters and truth of any folder of images and masks",
-        "geopointseg draw {1} --per-class 50",
-    ),
-    "cut-landcoverai": (
-        "geopointseg.datasets.landcoverai_tiles:cut",
-        "cut LandCover.ai into the tiles of its split.py",
-        "",
-    ),
-    "to-lssqps": ("geopointseg.datasets.lssqps:to_lssqps", "write rasters and truth in the folders of LSSQPS", ""),
     "check": ("geopointseg.labels.check:check", "check points against rasters", "geopointseg mask RASTER --points {0}"),
     "draw": (
         "geopointseg.labels.draw:draw",
@@ -114,6 +81,39 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "push": ("geopointseg.learning.bundle:push", "share a model", "geopointseg predict {0} RASTER"),
     "assess": ("geopointseg.maps.assess:assess", "score maps against truth or points", ""),
+    "datasets": ("geopointseg.datasets.table:table", "list the public data sets that are known", ""),
+    "download": (
+        "geopointseg.datasets.download:download",
+        "fetch a public data set, or unpack what was fetched by hand",
+        "geopointseg prepare NAME {0}",
+    ),
+    "prepare": (
+        "geopointseg.datasets.prepare:prepare",
+        "make rasters and truth of a public data set",
+        "geopointseg draw {1} --per-class 50",
+    ),
+    "prepare-folder": (
+        "geopointseg.datasets.folder:prepare_folder",
+        "make rasters and truth of any folder of images and masks",
+        "geopointseg draw {1} --per-class 50",
+    ),
+    "cut-landcoverai": (
+        "geopointseg.datasets.landcoverai_tiles:cut",
+        "cut LandCover.ai into the tiles of its split.py",
+        "",
+    ),
+    "to-lssqps": ("geopointseg.datasets.lssqps:to_lssqps", "write rasters and truth in the folders of LSSQPS", ""),
+    "landcoverai": (
+        "pipelines.landcoverai:run",
+        "LandCover.ai, from download to map and table",
+        "open {0} in a browser",
+    ),
+    "dataset": (
+        "pipelines.dataset:run",
+        "any public data set, from download to map and table",
+        "open {0} in a browser",
+    ),
+    "potsdam": ("pipelines.potsdam:run", "ISPRS Potsdam, from its archives to map and table", "open {0} in a browser"),
 }
 
 

@@ -4,6 +4,7 @@ Clicks are drawn from the truth of the training split, and nothing else of it is
 judged on its dense truth. Where both are of one image, no pseudo-label reaches out of the tiles of the training split.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import geopandas as gpd
 import lightning
+import numpy as np
 import shapely
 
 from geopointseg.classes import Classes
@@ -30,7 +32,7 @@ from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_truth, pair_truth
 from geopointseg.maps.predict import predict
 from geopointseg.maps.report import draw_confusion, draw_overview, write_page
-from geopointseg.raster import find_rasters, open_rasters
+from geopointseg.raster import find_rasters, open_rasters, raster_classes
 from pipelines.stages import stage
 
 __all__ = ["Plan", "StoryReport", "story"]
@@ -145,7 +147,7 @@ def story(
         {"title": title, "facts": told},
     )
     files = (scores / "report.html", scores / "scores.json", scores / "table.txt", maps, model)
-    assessments = tuple(_assess(maps, judged, list(test)))
+    assessments = tuple(_judged(scores / "scores.json", raster_classes(find_rasters([maps])[0])))
     skipped = tuple(name for name, new in made.items() if not new)
     return StoryReport(files, tuple(name for name, new in made.items() if new), skipped, assessments)
 
@@ -207,6 +209,15 @@ def _assess(maps: Path, judged: Path, kinds: Sequence[str]) -> list[Assessment]:
     files = find_rasters([maps])
     found = [(kind, against_truth(files, pair_truth(files, find_rasters([judged / kind])))) for kind in kinds]
     return [replace(one, basis=BASIS.get(kind, kind)) for kind, one in found]
+
+
+def _judged(path: Path, classes: Classes) -> list[Assessment]:
+    """The assessments as they were written: no map is read again where all is current."""
+    found = json.loads(path.read_text(encoding="utf-8")).values()
+    return [
+        Assessment(np.array(one["confusion"], np.int64), classes, one["basis"], one["unmapped"], one["foreign"])
+        for one in found
+    ]
 
 
 BASIS = {"truth": "dense truth", "eroded": "dense truth, boundaries eroded"}

@@ -19,7 +19,7 @@ from pipelines import dense_truth
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*does not have many workers")]
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
-TILE = 16
+TILE = 8
 QUICK = [
     "--steps",
     "12",
