@@ -56,7 +56,7 @@ DATASET = Dataset(
 )
 
 
-def pairs(root: Path, split: str = "train", *, scheme: Scheme = "official", tile: int = TILE) -> list[Pair]:
+def pairs(root: Path, split: str = "train", *, scheme: str = "official", tile: int = TILE) -> list[Pair]:
     """Whole orthophotos with the truth of a split.
 
     Args:
@@ -69,6 +69,8 @@ def pairs(root: Path, split: str = "train", *, scheme: Scheme = "official", tile
         GeoPointSegError: no such split, something missing, or lists of other lengths than the official ones.
     """
     require_split(DATASET, split)
+    if scheme not in ("official", "lssqps"):
+        raise GeoPointSegError(f"expected official or lssqps as --scheme of LandCover.ai, got {scheme}")
     images = orthophotos(root)
     chosen: dict[str, Tiles] = {}
     if split != "all":

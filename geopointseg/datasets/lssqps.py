@@ -115,7 +115,8 @@ def to_lssqps(
         truth: Class rasters of geopointseg, pseudo-masks too, one for each raster: same file name, or same order.
         part: Train, Val or Test.
         out: Folder that the parts lie in.
-        tile: Side of a tile in pixels; what does not fill one at the right and lower edge is left out.
+        tile: Side of a tile in pixels; what does not fill one at the right and lower edge is left out, and so is a tile without
+            one labelled pixel, which is of another split.
         overwrite: Replace existing tiles.
 
     Returns:
@@ -141,17 +142,21 @@ def to_lssqps(
                 f"expected three bands of uint8, and truth on the same grid, got {len(image.bands)} of {image.dtype} in "
                 f"{image.path} and {mask.path}: LSSQPS knows photographs only"
             )
-        tiles = [w for w in image.grid.tiles(tile) if (w.height, w.width) == (tile, tile)]
-        for number, window in enumerate(tiles):
+        for number, window in enumerate(image.grid.tiles(tile)):  # numbered as LandCover.ai's split.py does
+            ids = read_labels(mask.path, window)
+            if ids.shape != (tile, tile) or (ids == UNLABELLED).all():
+                continue
             stem = f"{image.path.stem}_{number}"
             with reading(image.path, window) as source:
                 pixels = source.read(image.bands[:3], window=window.to_rasterio())
-            target = values[read_labels(mask.path, window)][None]
+            target = values[ids][None]
             _write(folders[0] / f"{stem}.jpg", pixels, "JPEG", overwrite)
             _write(folders[1] / f"{stem}.png", target, "PNG", overwrite)
             count += 1
     if not count:
-        raise GeoPointSegError(f"expected rasters of {tile} × {tile} pixels or more, got none: choose a smaller --tile")
+        raise GeoPointSegError(
+            f"expected labelled tiles of {tile} × {tile} pixels, got none: choose a smaller --tile, or check the class rasters"
+        )
     pairs_of = tuple((name, int(values[i])) for i, name in enumerate(named.names))
     with replacing(out / NAMES, overwrite=True) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = [(n, v, c) for (n, v), c in zip(pairs_of, named.colors, strict=True) if v]

@@ -55,6 +55,7 @@ def prepare(
     imagery: str | None = None,
     labels: str | None = None,
     ndsm: bool = False,
+    scheme: str | None = None,
     first: int | None = None,
     copy: bool = False,
     overwrite: bool = False,
@@ -69,6 +70,7 @@ def prepare(
         imagery: Which bands, where there is a choice: RGB, IRRG, RGBIR, NirRGB; see docs/datasets.md.
         labels: Which truth, where there is a choice: full, eroded, …; see docs/datasets.md.
         ndsm: Add the height above ground as one more band (Potsdam).
+        scheme: How LandCover.ai is split: official, or lssqps, its tiles shuffled with seed 100 and cut at 60 and 80 %.
         first: Only so many images, in the order of their names.
         copy: Write images as tiled GeoTIFFs. By default they are virtual rasters that read the data set's own files.
         overwrite: Replace existing files.
@@ -80,7 +82,7 @@ def prepare(
         GeoPointSegError: no such data set, split or option, something missing in it, or truth that is no class's.
     """
     adapter = find_dataset(name)
-    options = {"imagery": imagery, "labels": labels, "ndsm": ndsm}
+    options = {"imagery": imagery, "labels": labels, "ndsm": ndsm, "scheme": scheme}
     if first is not None and first < 1:
         raise GeoPointSegError(f"expected at least 1 image as --first, got {first}")
     pairs = find_pairs(adapter, Path(root), split or adapter.DATASET.splits[0], **options)[:first]

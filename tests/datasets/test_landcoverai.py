@@ -9,7 +9,7 @@ import rasterio
 
 from geopointseg.datasets import landcoverai, landcoverai_tiles
 from geopointseg.datasets.find import by_stem
-from geopointseg.datasets.prepare import write_pairs
+from geopointseg.datasets.prepare import prepare, write_pairs
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.raster import open_raster
@@ -128,3 +128,15 @@ def test_tiles_of_the_official_script_get_their_place_back(tmp_path):
     assert open_raster(report.images[1]).grid.bounds == (300_256, 499_744, 300_512, 500_000)
     with rasterio.open(report.truth[1]) as source:
         np.testing.assert_array_equal(source.read(1), ids[:, 512:1024])
+
+
+def test_prepare_takes_the_scheme(copy_of, tmp_path):
+    root, _ = copy_of("landcoverai")
+    one, other = (
+        prepare("landcoverai", root, out=tmp_path / scheme, scheme=scheme, first=1) for scheme in ("official", "lssqps")
+    )
+    # the tiny copy fits into one tile of 512 pixels, the first of its orthophoto
+    assert (sum(one.pixels) == 0) == (f"{one.truth[0].stem}_0" not in landcoverai.read_split(root, "train"))
+    assert sum(other.pixels) == 0  # no whole tile of 512 pixels, and nothing to shuffle
+    with pytest.raises(GeoPointSegError, match=r"expected official or lssqps as --scheme"):
+        prepare("landcoverai", root, out=tmp_path / "x", scheme="random")

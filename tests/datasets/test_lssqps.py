@@ -34,11 +34,11 @@ def scene(tmp_path, raster_file):
 def test_tiles_have_the_layout_and_the_values(scene, tmp_path):
     image, truth, ids = scene(["background", "building", "woodland"])
     report = to_lssqps([str(image)], truth=[str(truth)], part="Val", out=tmp_path / "Dataset", tile=20)
-    names = [f"a_{i}" for i in range(6)]  # two rows of three; the last ten columns fill no tile
+    names = [f"a_{i}" for i in (0, 1, 2, 4, 5, 6)]  # two rows of four, whose last ones are not full
     assert sorted(path.stem for path in (tmp_path / "Dataset" / "Val" / "Images").glob("*.jpg")) == names
     assert sorted(path.stem for path in (tmp_path / "Dataset" / "Val" / "Target").glob("*.png")) == names
     assert report.tiles == 6
-    target = np.asarray(Image.open(tmp_path / "Dataset" / "Val" / "Target" / "a_4.png"))
+    target = np.asarray(Image.open(tmp_path / "Dataset" / "Val" / "Target" / "a_5.png"))
     part = ids[20:40, 20:40]
     np.testing.assert_array_equal(target, np.where(part == 255, 0, part))  # background is 0, as LSSQPS has it
     assert "0 background, 1 building, 2 woodland" in str(report)
@@ -51,9 +51,19 @@ def test_what_goes_out_comes_in_again(scene, tmp_path):
     assert report.classes.names == ("impervious", "car", "tree")
     for path in report.truth:
         number = int(path.stem.rpartition("_")[2])
-        row, col = number // 3 * 20, number % 3 * 20
+        row, col = number // 4 * 20, number % 4 * 20
         with make.rasterio.open(path) as source:
             np.testing.assert_array_equal(source.read(1), ids[row : row + 20, col : col + 20])
+
+
+def test_tiles_of_another_split_are_left_out(scene, tmp_path):
+    image, truth, ids = scene(["a", "b"])
+    with make.rasterio.open(truth, "r+") as source:
+        ids[:20, 20:40] = 255
+        source.write(ids, 1)
+    to_lssqps([str(image)], truth=[str(truth)], out=tmp_path / "Dataset", tile=20)
+    names = {path.stem for path in (tmp_path / "Dataset" / "Train" / "Target").glob("*.png")}
+    assert names == {"a_0", "a_2", "a_4", "a_5", "a_6"}
 
 
 def test_the_users_codes_are_the_values(scene, tmp_path):
@@ -78,7 +88,7 @@ def test_what_lssqps_cannot_hold_is_refused(raster_file, scene, tmp_path):
     with pytest.raises(GeoPointSegError, match=r"expected three bands of uint8.* got 3 of uint16"):
         to_lssqps([str(deep)], truth=[str(truth)], out=tmp_path / "d")
     small = raster_file(np.ones((3, 40, 70)), "a.tif", dtype="uint8")
-    with pytest.raises(GeoPointSegError, match=r"expected rasters of 512 × 512 pixels or more"):
+    with pytest.raises(GeoPointSegError, match=r"expected labelled tiles of 512 × 512 pixels, got none"):
         to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e")
     other, third = (raster_file(np.zeros((4, 4), np.uint8), name) for name in ("x.tif", "y.tif"))
     with pytest.raises(GeoPointSegError, match=r"expected one class raster for each of 1 rasters, got 2"):
