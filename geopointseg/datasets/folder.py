@@ -168,7 +168,8 @@ def _by_codes(legend: Legend) -> Decode:
 def _is_colored(mask: Path) -> bool:
     """Whether a mask has three bands; one band, with a palette or without, holds codes."""
     with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning), rasterio.open(mask) as source:
-        return sum(color != ColorInterp.alpha for color in source.colorinterp) >= 3
+        bands: int = sum(color != ColorInterp.alpha for color in source.colorinterp)
+    return bands >= 3
 
 
 def _has_transform(image: Path) -> bool:

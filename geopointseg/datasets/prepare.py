@@ -156,5 +156,5 @@ def write_pairs(
         )
     counts = pixels[: len(classes)].tolist()
     unlabelled = int(pixels[UNLABELLED])
-    told = tuple(dict.fromkeys(notes))
-    return PrepareReport(tuple(written), tuple(truths), classes, tuple(counts), unlabelled, (images, truth), told)
+    once = tuple(dict.fromkeys(notes))
+    return PrepareReport(tuple(written), tuple(truths), classes, tuple(counts), unlabelled, (images, truth), once)

@@ -196,6 +196,7 @@ def test_made_up_places_do_not_overlap(copy_of, tmp_path):
     assert meet.sum() == len(bounds)  # each with itself
 
 
+@pytest.mark.slow
 def test_torchgeo_reads_what_is_prepared(copy_of, tmp_path):
     from torchgeo.datasets import RasterDataset  # takes seconds
 
