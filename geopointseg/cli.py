@@ -112,6 +112,39 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "run a grid of setups × seeds on one data set, and tabulate it",
         "",
     ),
+    "datasets": ("geopointseg.datasets.table:table", "list the public data sets that are known", ""),
+    "download": (
+        "geopointseg.datasets.download:download",
+        "fetch a public data set, or unpack what was fetched by hand",
+        "geopointseg prepare NAME {0}",
+    ),
+    "prepare": (
+        "geopointseg.datasets.prepare:prepare",
+        "make rasters and truth of a public data set",
+        "geopointseg draw {1} --per-class 50",
+    ),
+    "prepare-folder": (
+        "geopointseg.datasets.folder:prepare_folder",
+        "make rasters and truth of any folder of images and masks",
+        "geopointseg draw {1} --per-class 50",
+    ),
+    "cut-landcoverai": (
+        "geopointseg.datasets.landcoverai_tiles:cut",
+        "cut LandCover.ai into the tiles of its split.py",
+        "",
+    ),
+    "to-lssqps": ("geopointseg.datasets.lssqps:to_lssqps", "write rasters and truth in the folders of LSSQPS", ""),
+    "landcoverai": (
+        "pipelines.landcoverai:run",
+        "LandCover.ai, from download to map and table",
+        "open {0} in a browser",
+    ),
+    "dataset": (
+        "pipelines.dataset:run",
+        "any public data set, from download to map and table",
+        "open {0} in a browser",
+    ),
+    "potsdam": ("pipelines.potsdam:run", "ISPRS Potsdam, from its archives to map and table", "open {0} in a browser"),
 }
 
 

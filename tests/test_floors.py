@@ -21,7 +21,7 @@ FLOORS = (
         "geopointseg.synthetic",
     ),
     ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
-    ("geopointseg.labels", "geopointseg.scene"),
+    ("geopointseg.labels", "geopointseg.scene", "geopointseg.datasets"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
     ("geopointseg.clustering",),
