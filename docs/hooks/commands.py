@@ -1,20 +1,26 @@
 """Write the reference of the commands from their own parsers."""
 
+from __future__ import annotations
+
 import argparse
 import typing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from geopointseg import cli
+
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 PAGE = "reference/commands.md"
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the page."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, PAGE, content=page()))
     return files
 

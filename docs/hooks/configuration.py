@@ -1,14 +1,18 @@
 """Write the reference of the YAML configuration from the constructors whose arguments its keys are."""
 
+from __future__ import annotations
+
 import dataclasses
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from docstring_parser import parse_from_object
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 PAGE = "reference/configuration.md"
 INTRODUCTION = """# Configuration
@@ -30,6 +34,8 @@ every key of `geopointseg run` with its default, and [Training recipes](../train
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the page."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, PAGE, content=page()))
     return files
 

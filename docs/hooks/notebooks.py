@@ -1,19 +1,25 @@
 """Show the notebooks as pages: as they stand, or with pictures and output where `make notebooks` has run them."""
 
+from __future__ import annotations
+
 import base64
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages, their pictures, and the notebooks themselves to take away."""
+    from mkdocs.structure.files import File
+
     root = Path(config.config_file_path).parent
     found = sorted((root / "notebooks").glob("*.ipynb"))
     rows = [

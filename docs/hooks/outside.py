@@ -1,14 +1,17 @@
 """Bring into the site what lies outside docs/ and mend the links to it; leave out of the navigation what is not there yet."""
 
+from __future__ import annotations
+
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import event_priority
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
 
 log = logging.getLogger("mkdocs.hooks.outside")
 
@@ -18,9 +21,10 @@ FOLDERS = {"configs": "configs", "benchmarks/results": "results", "pipelines": "
 SUFFIXES = (".yaml", ".txt", ".json", ".py", ".cff")
 
 
-@event_priority(-100)
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the files, then fit the navigation to what is there."""
+    from mkdocs.structure.files import File
+
     root = Path(config.config_file_path).parent
     for name, uri in PAGES.items():
         files.append(File.generated(config, uri, content=(root / name).read_text(encoding="utf-8")))

@@ -1,16 +1,23 @@
 """Write the reference of the Python functions: a page for every floor of the house, filled by mkdocstrings."""
 
+from __future__ import annotations
+
 import ast
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
 
 PACKAGES = ("geopointseg", "pipelines")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages."""
+    from mkdocs.structure.files import File
+
     for uri, content in pages(Path(config.config_file_path).parent).items():
         files.append(File.generated(config, uri, content=content))
     return files

@@ -1,16 +1,20 @@
 """Write the page of results from what benchmarks/results/ holds: no figure is typed by hand."""
 
+from __future__ import annotations
+
 import ast
 import json
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from geopointseg.confusion import scores
+
+if TYPE_CHECKING:  # the tests read the hooks without MkDocs
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 PAGE = "results.md"
 LONG = 60  # lines of a table beyond which the page shows its beginning and leads to the rest
@@ -24,6 +28,8 @@ hyperthreads of a shared machine: believe the ratios more than the seconds, and 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the page."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, PAGE, content=page(Path(config.config_file_path).parent)))
     return files
 
@@ -48,10 +54,16 @@ def summary(folder: Path) -> str:
     rows = ["## At a glance", "", "| benchmark | target | all met |", "|---|---|---|"]
     for path in sorted(folder.glob("*.txt")):
         found = last_line(path)
-        aims = "<br>".join(f"{name}: {bound}" for name, bound in found.get("targets", {}).items()) or "none set"
+        aims = "<br>".join(aim(name, bound, found) for name, bound in found.get("targets", {}).items()) or "none set"
         met = {True: "yes", False: "**no**"}.get(found.get("met"), "–")  # type: ignore[arg-type]
         rows.append(f"| [{path.stem}](#{path.stem}) | {aims} | {met} |")
     return "\n".join([*rows, ""])
+
+
+def aim(name: str, bound: str, found: dict[str, Any]) -> str:
+    """A target, and what was measured where one figure has its name."""
+    figure = found["figures"].get(name)
+    return f"{name}: {bound}" + ("" if figure is None else f" (measured: {figure:,.4g})")
 
 
 def section(root: Path, path: Path) -> str:
