@@ -63,7 +63,8 @@ def fit(nav: list[Any], there: set[str]) -> list[Any]:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Point links that leave docs/ at the copies in the site."""
     up = "../" * page.file.src_uri.count("/")
-    renamed = PAGES | {"LICENSE": "licence.md"}
+    renamed = PAGES | {"LICENSE": "licence.md", "notebooks": "notebooks/index.md"}
+    markdown = re.sub(r"\[([^\]]*)\]\((?:\.\./)*tests/[^)]+\)", r"\1", markdown)  # the site has no tests to lead to
 
     def mend(match: re.Match[str]) -> str:
         target, _, anchor = match[1].partition("#")
@@ -75,6 +76,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
                 inside = inside.replace(folder, place, 1)
                 inside = "results.md" if inside == "results" else inside
         inside = renamed.get(inside, inside)
+        if inside.startswith("notebooks/"):
+            inside = inside.replace(".ipynb", ".md")
         moved = page.file.src_uri in PAGES.values() or inside != target.removeprefix("../") or inside in files.src_uris
         if target.startswith(("http:", "https:", "mailto:")) or not target or not moved or target in files.src_uris:
             return match[0]
