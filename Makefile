@@ -33,7 +33,7 @@ docs: $(VENV)/.docs  ## build the site; then open site/index.html
 
 notebooks: $(VENV)/.notebook  ## run the notebooks in build/notebooks/; 'make docs' then shows their pictures
 	rm -rf build/notebooks && mkdir -p build/notebooks && cp notebooks/*.ipynb build/notebooks/
-	$(BIN)/python -m pytest --nbmake --overwrite build/notebooks $(ARGS)
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=850 --overwrite build/notebooks $(ARGS)
 
 clean:  ## remove what was made, but not the environment, which is slow to make
 	rm -rf demo dist build site lightning_logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
