@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two pips at once would write the same environment
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint bench docs notebooks clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.run  ## from points to a map on a scene made here; look into demo/
 	$(BIN)/geopointseg demo --out demo --overwrite
@@ -27,11 +27,16 @@ lint: $(VENV)/.lint  ## check style, layout and types
 bench: $(VENV)/.test  ## the quick form of the speed benchmark
 	$(BIN)/python -m benchmarks.speed --quick $(ARGS)
 
-docs:  ## list the documents; there is no site yet
-	@find . -name '*.md' -not -path './.*' | sort
+docs: $(VENV)/.docs  ## build the site; then open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "open site/index.html"
+
+notebooks: $(VENV)/.notebook  ## run the notebooks in build/notebooks/; 'make docs' then shows their pictures
+	rm -rf build/notebooks && mkdir -p build/notebooks && cp notebooks/*.ipynb build/notebooks/
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=850 --overwrite build/notebooks $(ARGS)
 
 clean:  ## remove what was made, but not the environment, which is slow to make
-	rm -rf demo dist build lightning_logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo dist build site lightning_logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find geopointseg pipelines benchmarks tests -name __pycache__ -prune -exec rm -rf {} +
 	@echo "the environment stays; to remove it too: rm -rf $(VENV)"
 
@@ -39,8 +44,10 @@ clean:  ## remove what was made, but not the environment, which is slow to make
 EXTRAS_run :=
 EXTRAS_test := [test]
 EXTRAS_lint := [lint]
+EXTRAS_docs := [docs]
+EXTRAS_notebook := [notebook]
 
-$(VENV)/.run $(VENV)/.test $(VENV)/.lint: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.run $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.notebook: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing geopointseg$(EXTRAS_$*) into $(VENV) (some 6 GB, mostly PyTorch: minutes, once)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.$(EXTRAS_$*)'
 	@touch $@

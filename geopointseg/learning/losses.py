@@ -6,7 +6,7 @@ own means give NaN. What a class weighs goes where the loss names classes: to th
 are means over pixels, to the class's term in those that are means over classes, to its channel in the squared error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -226,7 +226,7 @@ def masked_squared_error(
     return (error.sum(dim=1) * w).sum() / z.numel()
 
 
-LOSSES: Mapping[str, Callable[..., Tensor]] = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross-entropy": masked_cross_entropy,
     "focal": masked_focal,
     "dice": masked_dice,
@@ -235,7 +235,8 @@ LOSSES: Mapping[str, Callable[..., Tensor]] = {
     "generalised-cross-entropy": masked_generalised_cross_entropy,
     "symmetric-cross-entropy": masked_symmetric_cross_entropy,
 }
-"""The losses by the names they have in YAML."""
+"""The losses by the names they have in YAML. One of your own can be put here: a function of logits, target, weight and class_weights
+like the others, whose further options are keyword-only with a default."""
 
 
 def _masked(logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """Every segmentation network by its name."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,7 +15,7 @@ from geopointseg.learning.fetch import HUB_FILES, find_weights, from_hub, from_u
 from geopointseg.learning.networks import FCN, AnySize, Auxiliary, PlainUNet, ResNet18Transposed
 from geopointseg.learning.weights import fill, read_weights
 
-__all__ = ["Model", "build_model", "default_backbone"]
+__all__ = ["NETWORKS", "Model", "build_model", "default_backbone"]
 
 Model = Literal[
     "unet",
@@ -65,7 +66,13 @@ SMP = {
     "segformer": _Segformer,
     "dpt": _DPT,
 }
-OURS = {"fcn": FCN, "plain_unet": PlainUNet, "resnet18_transposed": ResNet18Transposed}
+NETWORKS: dict[str, Callable[[int, int], nn.Module]] = {
+    "fcn": FCN,
+    "plain_unet": PlainUNet,
+    "resnet18_transposed": ResNet18Transposed,
+}
+"""Networks that are made from the numbers of bands and classes alone. One of your own, put here under a new name, can be trained,
+kept and asked like any other; a process that loads such a model has to put it here first."""
 
 
 def build_model(
@@ -83,7 +90,7 @@ def build_model(
     head.
 
     Args:
-        name: One of `Model`.
+        name: One of `Model`, or of your own in `NETWORKS`.
         in_channels: Number of bands.
         num_classes: Number of classes.
         weights: None, False or 'none' for a random start; True or 'imagenet' for an encoder trained on ImageNet; a name
@@ -96,8 +103,11 @@ def build_model(
         GeoPointSegError: unknown model or backbone, or weights that are not here and cannot be fetched, are damaged, or
             are for another architecture or number of bands.
     """
-    if name not in get_args(Model):
-        raise GeoPointSegError(f"expected one of the models {', '.join(get_args(Model))}, got {name!r}")
+    if name not in (*get_args(Model), *NETWORKS):
+        raise GeoPointSegError(
+            f"expected one of the models {', '.join(get_args(Model))}, got {name!r}: one of your own has to be put into "
+            "geopointseg.learning.models.NETWORKS first"
+        )
     if in_channels < 1 or num_classes < 1:
         raise GeoPointSegError(f"expected at least 1 band and 1 class, got {in_channels} and {num_classes}")
     if backbone is not None and name not in (*SMP, "fcn"):  # TorchGeo's task gives its fcn one, and old checkpoints too
@@ -105,8 +115,8 @@ def build_model(
     backbone = backbone or default_backbone(name)
     if name in SMP:
         network: nn.Module = _smp(name, in_channels, num_classes, str(backbone))
-    elif name in OURS:
-        network = OURS[name](in_channels, num_classes)
+    elif name in NETWORKS:
+        network = NETWORKS[name](in_channels, num_classes)
     else:
         network = Auxiliary(name, in_channels, num_classes)
     if weights not in (None, False, "none"):
