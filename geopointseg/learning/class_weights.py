@@ -87,7 +87,9 @@ def level(pairs: Sequence[tuple[Raster, Raster]], count: int, power: float) -> N
         (classes,) factors, 1 for classes without labels.
     """
     clicks, raw = (label_amounts(pairs, count, power=p).sum(axis=0) for p in (1.0, power))
-    return np.divide(clicks * raw.sum(), raw * clicks.sum(), out=np.ones(count), where=raw > 0)
+    factors: NDArray[np.float64] = np.ones(count)
+    np.divide(clicks * raw.sum(), raw * clicks.sum(), out=factors, where=raw > 0)
+    return factors
 
 
 def label_amounts(
