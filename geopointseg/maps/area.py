@@ -39,12 +39,17 @@ class AreaReport:
     warnings: tuple[str, ...]
     files: tuple[Path, ...] = ()
 
+    def present(self) -> list[int]:
+        """The classes that map or reference have."""
+        areas = zip(self.mapped, self.estimates.area, strict=True)
+        return [i for i, (mapped, found) in enumerate(areas) if mapped or found.value]
+
     def rows(self) -> pd.DataFrame:
         """One row per class: hectares on the map, estimated hectares and accuracies, each with half its 95 % interval."""
         found = self.estimates
         rows = []
-        for i, name in enumerate(found.classes):
-            row: dict[str, Any] = {"class": name, "mapped_ha": self.mapped[i]}
+        for i in self.present():
+            row: dict[str, Any] = {"class": found.classes[i], "mapped_ha": self.mapped[i]}
             for key, one in (
                 ("area_ha", found.area[i]),
                 ("users_accuracy", found.users[i]),
@@ -80,10 +85,11 @@ class AreaReport:
     def __str__(self) -> str:
         """The area table for people."""
         wide = max(len(name) for name in (*self.estimates.classes, "class"))
-        head = f"{'class':<{wide}}     on the map ha        estimated ha  ± (95 %)      user's ±       producer's ±"
+        accuracies = "       user's ±        producer's ±"
+        head = f"{'class':<{wide}}{'on the map ha':>18} {'estimated ha':>18} {'± (95 %)':>14}  {accuracies}"
         lines = [f"{self.points:,} reference points, {len(self.strata)} strata", head]
-        for i, name in enumerate(self.estimates.classes):
-            one = self.estimates
+        for i in self.present():
+            name, one = self.estimates.classes[i], self.estimates
             hectares = f"{self.mapped[i]:>18,.2f} {_wide(one.area[i])}"
             lines.append(f"{name:<{wide}}{hectares}  {_ratio(one.users[i])}   {_ratio(one.producers[i])}")
         lines.append(f"overall accuracy {_ratio(self.estimates.overall).strip()}")

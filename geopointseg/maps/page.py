@@ -160,7 +160,12 @@ def _score_table(assessment: Assessment) -> str:
     """What the scores mean, the leading ones, and those of each class."""
     figures = assessment.figures()
     parts = [f"<p>{html.escape(MEANING[assessment.basis])}</p>"] if assessment.basis in MEANING else []
-    parts.append(_cards({name: figures[key] for key, name in LEADING}))
+    cards = {name: figures[key] for key, name in LEADING}
+    if assessment.boundaries is not None:
+        cards[f"boundary F within {assessment.boundaries.metres:g} m"] = figures["boundaries"]["mean_f"]
+    if assessment.calibration is not None:
+        cards["calibration error"] = figures["calibration"]["ece"]
+    parts.append(_cards(cards))
     head = "".join(f"<th>{name}" for _, name in TABLE)
     rows = [f"<tr><th>class{head}<th>count</tr>"]
     for name, color in zip(assessment.classes.names, assessment.classes.colors, strict=True):

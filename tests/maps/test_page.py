@@ -1,9 +1,13 @@
 """The page says what every score was taken on, what was dropped and what a random split would have said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from geopointseg.maps.assess import Assessment
+from geopointseg.maps.boundaries import Boundaries
+from geopointseg.maps.calibration import Calibration
 from geopointseg.maps.page import Comparison, Extras, explain, write_page
 
 
@@ -49,6 +53,16 @@ def test_what_was_dropped_and_hashes_are_on_the_page(judged, tmp_path):
     empty = write_page(tmp_path / "e.html", "T", {}, {}, [], {}).read_text()
     assert "Nothing to judge the map on" in empty
     assert "Points that were not used" not in empty
+
+
+def test_borders_and_calibration_are_shown_where_they_were_judged(judged, tmp_path):
+    counts = np.tile([4, 2, 4, 2], (5, 1))
+    sure = np.zeros((251, 2), np.int64)
+    sure[250] = 10, 6
+    one = replace(judged("dense truth"), boundaries=Boundaries(3.0, counts), calibration=Calibration(sure))
+    page = write_page(tmp_path / "r.html", "T", {}, {}, [one], {}).read_text()
+    assert "<b>0.500</b>boundary F within 3 m" in page
+    assert "<b>0.400</b>calibration error" in page
 
 
 def test_it_fits_phones_and_paper(judged, tmp_path):
