@@ -1,7 +1,7 @@
 """What the tests share: small GeoTIFFs and point layers, written by rasterio and geopandas rather than by us."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from hypothesis import settings
 from numpy.typing import ArrayLike
+from ranges import serving
 from rasterio.enums import ColorInterp
 from shapely.geometry import Point
 
@@ -108,3 +109,12 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"no real data at {DATA}: set GEOPOINTSEG_DATA to the folder that holds it")
     return DATA
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str, list[int]]]:
+    """A folder that a web server of this machine gives out: the folder, its address, the bytes of each answer."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with serving(folder) as (address, sent):
+        yield folder, address, sent

@@ -80,7 +80,9 @@ def test_importing_the_lower_floors_loads_no_torch():
     assert loaded_by("\n".join(f"import {module}" for module in light)) & HEAVY == set()
 
 
-@pytest.mark.parametrize("command", [["--help"], ["mask", "--help"], ["check", "--help"], ["draw", "--help"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["mask", "--help"], ["check", "--help"], ["draw", "--help"], ["merge", "--help"]]
+)
 def test_help_loads_no_torch(command):
     run = f"try: status = main({command})\nexcept SystemExit as end: status = end.code\nassert not status, status"
     assert loaded_by(f"from geopointseg.cli import main\n{run}") & HEAVY == set()

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -43,12 +43,15 @@ class PredictReport:
     files: tuple[Path, ...]
     predictor: Predictor
     outlooks: tuple[Outlook, ...] = ()
+    kept: int = 0
+    """Shards that an earlier call had finished."""
     following: str | None = None
     """What to do next, if not what the command always says."""
 
     def __str__(self) -> str:
         """The account for people."""
-        return "\n".join(map(str, (*self.outlooks, self.predictor)))
+        kept = [f"went on from {self.kept} shards that were finished before"] if self.kept else []
+        return "\n".join([*map(str, self.outlooks), *kept, str(self.predictor)])
 
 
 def predict(
@@ -117,19 +120,24 @@ def predict(
         for raster, target in zip(opened, targets, strict=True)
     ]
     if dry_run:
-        return PredictReport((), made, tuple(foresee(job, made, running) for job in jobs), "")
+        return PredictReport((), made, tuple(foresee(job, made, running) for job in jobs), following="")
     for job in jobs:
         if part is None and read_manifest(job.target) is None:
             remove_shards(job.target)  # of a run that was killed while it removed them
         require_place(job, overwrite=overwrite)
-    work = _work(jobs, part, running, lambda job, some: Portion(job, some, _found(models), settled, running.threads))
+    todo, kept = _todo(jobs, part)
+    work = [
+        Portion(job, some, _found(models), settled, running.threads)
+        for job, shards in todo
+        for some in portions(shards, _pieces(running, len(shards), len(todo)))
+    ]
     doing = partial(compute, predictor=made) if running.executor == "serial" else compute
     ending = run(doing, work, [portion.name for portion in work], running)
     if part is not None:
         done = [shard_path(work[number].job, each) for number in ending for each in work[number].shards]
-        return PredictReport(tuple(sorted(done)), made, following=f"geopointseg merge {out}")
+        return PredictReport(tuple(sorted(done)), made, kept=kept, following=f"geopointseg merge {out}")
     files = _merged(jobs, [portion.job for portion in work], ending, overwrite=overwrite)
-    return PredictReport(files, made)
+    return PredictReport(files, made, kept=kept)
 
 
 def _part(shard: str | None) -> tuple[int, int] | None:
@@ -168,13 +176,8 @@ def _found(models: Iterable[str]) -> tuple[str, ...]:
     return tuple(name if is_on_hub(name) else str(Path(name).resolve()) for name in models)
 
 
-def _work(
-    jobs: Sequence[Job],
-    part: tuple[int, int] | None,
-    running: Running,
-    portion: Callable[[Job, tuple[Shard, ...]], Portion],
-) -> list[Portion]:
-    """What is left to compute, of all shards or of a part of them, in the portions that workers do.
+def _todo(jobs: Sequence[Job], part: tuple[int, int] | None) -> tuple[list[tuple[Job, list[Shard]]], int]:
+    """What is left to compute of each job, of all its shards or of those in a part; and how many are finished already.
 
     Raises:
         GeoPointSegError: the disk has no room, or a folder holds shards of something else.
@@ -184,16 +187,20 @@ def _work(
     chosen = everything[len(everything) * (number - 1) // count : len(everything) * number // count]
     require_room([job for job in jobs if fits_held(job) is None])
     todo: list[tuple[Job, list[Shard]]] = []
+    kept = 0
     for job, group in groupby(chosen, key=itemgetter(0)):
         if begin(job, shared=part is not None) != "done" or not job.target.exists():
-            left = set(unfinished(job))
-            todo.append((job, [shard for _, shard in group if shard in left]))
-    pieces = len(chosen) if running.scheduler else -(-PIECES * running.count // max(1, len(todo)))
-    return [
-        portion(job, some)
-        for job, shards in todo
-        for some in portions(shards, 1 if running.executor == "serial" else pieces)
-    ]
+            own, left = [shard for _, shard in group], set(unfinished(job))
+            todo.append((job, [shard for shard in own if shard in left]))
+            kept += len(own) - len(todo[-1][1])
+    return todo, kept
+
+
+def _pieces(running: Running, shards: int, jobs: int) -> int:
+    """Into how many portions a job is cut: of a cluster that runs already nobody knows how large it is."""
+    if running.executor == "serial":
+        return 1
+    return shards if running.scheduler else -(-PIECES * running.count // jobs)
 
 
 def _merged(jobs: Sequence[Job], worked: Sequence[Job], ending: Iterator[int], *, overwrite: bool) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 from calling import predict
 
 from geopointseg.cli import main
@@ -183,7 +184,8 @@ def test_a_run_goes_on_with_what_is_left(opinion, whole, checkpoint, scene, tmp_
         "map.tif.shards/manifest.json", *(f"map.tif.shards/shard-{number:06d}.zip" for number in range(1, 5))
     ]  # fmt: skip
     first = opinion.asked
-    predict(checkpoint, [str(scene)], out=out, **OPTIONS)
+    report = predict(checkpoint, [str(scene)], out=out, **OPTIONS)
+    assert str(report).startswith("went on from 4 shards that were finished before\n")
     assert content(out.parent) == whole
     all_of_it = Lattice(*SHAPE, Windowing(64, 16, 2, 2)).asked()
     assert opinion.asked - first < all_of_it * 0.8
@@ -387,6 +389,25 @@ def test_a_disk_without_room_is_refused_before_the_work(opinion, checkpoint, sce
     ):
         predict(checkpoint, [str(scene)], out=tmp_path / "new" / "map.tif", **OPTIONS)
     assert (opinion.asked, list(tmp_path.iterdir())) == (0, [])
+
+
+# elsewhere
+
+
+def test_a_raster_of_the_web_is_mapped_and_its_secrets_are_not_told(opinion, checkpoint, served, raster_file, tmp_path):
+    folder, address, _ = served
+    raster_file(picture(), "scene.tif", folder=folder)
+    options = OPTIONS | {"out": tmp_path / "map.tif", "pool": "vote"}
+    predict(checkpoint, [f"{address}/scene.tif?signature=secret"], shard="1/1", **options)
+    files = merge.merge(tmp_path / "map.tif")
+    here = predict(checkpoint, [str(folder / "scene.tif")], **options | {"out": tmp_path / "here" / "map.tif"}).files
+    with rasterio.open(files[0]) as made, rasterio.open(here[0]) as wanted:
+        np.testing.assert_array_equal(made.read(), wanted.read())
+        assert made.tags()["RASTER"] == "scene.tif"
+        assert "secret" not in str(made.tags())
+    assert "secret" not in (tmp_path / "map.json").read_text()
+    predict(checkpoint, [f"{address}/scene.tif"], **options | {"out": tmp_path / "maps"})
+    assert (tmp_path / "maps" / "scene.tif").exists()
 
 
 # executors
