@@ -16,7 +16,7 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import Raster, read, read_labels
 
-__all__ = ["By", "ClassWeights", "Rule", "label_amounts", "weigh_classes"]
+__all__ = ["By", "ClassWeights", "Rule", "label_amounts", "level", "raised", "weigh_classes"]
 
 Rule = Literal["none", "inverse", "sqrt-inverse", "effective-number", "median-frequency"]
 By = Literal["click", "pixel"]
@@ -66,7 +66,33 @@ class ClassWeights:
         return "\n".join(lines)
 
 
-def label_amounts(pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "click") -> NDArray[np.float64]:
+def raised(weights: NDArray[np.float32], power: float) -> NDArray[np.float32]:
+    """Weights of pixels raised to a power; what is 0 or nodata (NaN) stays without weight."""
+    weight: NDArray[np.float32] = np.nan_to_num(weights)
+    return np.power(weight, power, out=weight, where=weight > 0)  # 0⁰ would be 1
+
+
+def level(pairs: Sequence[tuple[Raster, Raster]], count: int, power: float) -> NDArray[np.float64]:
+    """What to multiply raised weights by, class by class, so that each class has the share of them that its clicks have.
+
+    Raised to less than 1 they favour classes that clicks reach far in: on real images a road, whose clicks may hardly
+    spread, had 1 % of all weight, with a fifth of the clicks.
+
+    Args:
+        pairs: Pseudo-masks and their weights.
+        count: Of classes.
+        power: That the weights are raised to.
+
+    Returns:
+        (classes,) factors, 1 for classes without labels.
+    """
+    clicks, raw = (label_amounts(pairs, count, power=p).sum(axis=0) for p in (1.0, power))
+    return np.divide(clicks * raw.sum(), raw * clicks.sum(), out=np.ones(count), where=raw > 0)
+
+
+def label_amounts(
+    pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "click", *, power: float = 1.0
+) -> NDArray[np.float64]:
     """How much each class is labelled in each pseudo-mask; held-out points have no part in these.
 
     Args:
@@ -74,6 +100,7 @@ def label_amounts(pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "
         count: Of classes.
         by: "click" sums the pixels' weights up, so that a click counts by its share and its purity, whatever it covers;
             "pixel" counts labelled pixels, so that it counts by its area.
+        power: That the pixels' weights are raised to before.
 
     Returns:
         (masks, classes) amounts.
@@ -85,7 +112,7 @@ def label_amounts(pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "
     for row, (mask, weights) in zip(amounts, pairs, strict=True):
         for window in mask.grid.tiles(TILE):
             labels = read_labels(mask.path, window).ravel()
-            counts = np.nan_to_num(read(weights, window)[0]).ravel() if by == "click" else None
+            counts = raised(read(weights, window)[0], power).ravel() if by == "click" else None
             row += np.bincount(labels, counts, minlength=UNLABELLED + 1)
         foreign = np.flatnonzero(row[count:UNLABELLED]) + count
         if len(foreign):

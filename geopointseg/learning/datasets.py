@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import shapely
 import torch
+from numpy.typing import NDArray
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice
 
@@ -25,6 +26,7 @@ from geopointseg.labels.adaptive import adaptive, least_area
 from geopointseg.labels.burn import burn
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.labels.superpixels import scaled
+from geopointseg.learning.class_weights import raised
 from geopointseg.learning.sites import Sites
 from geopointseg.raster import Raster, Statistics, open_raster, read, read_labels
 
@@ -144,20 +146,24 @@ class Labels(Imagery):
             GeoPointSegError: one is missing, unreadable, or on another grid.
         """
         super().__init__(rasters)
-        self.power = power
+        self.power, self.factors = power, np.ones(UNLABELLED + 1, np.float32)
         paths = [mask_paths(folder, raster) for raster in rasters]
         self.pairs = [
             (_on_grid(raster, mask), _on_grid(raster, weights))
             for raster, (mask, weights) in zip(rasters, paths, strict=True)
         ]
 
+    def multiply(self, factors: NDArray[np.float64]) -> None:
+        """Multiply the raised weights of each class by a factor: (classes,)."""
+        self.factors[: len(factors)] = factors
+
     def __getitem__(self, query: GeoSlice) -> Sample:
         """Read the window that the query names."""
         number, window = self.locate(query)
         mask, weights = self.pairs[number]
-        weight = np.nan_to_num(read(weights, window)[0])
-        np.power(weight, self.power, out=weight, where=weight > 0)  # 0⁰ would be 1
-        return {"mask": torch.from_numpy(read_labels(mask.path, window)).long(), "weight": torch.from_numpy(weight)}
+        labels = read_labels(mask.path, window)
+        weight = raised(read(weights, window)[0], self.power) * self.factors[labels]
+        return {"mask": torch.from_numpy(labels).long(), "weight": torch.from_numpy(weight)}
 
 
 class HeldOut(Imagery):

@@ -8,7 +8,9 @@ import torch
 from numpy.testing import assert_allclose
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.class_weights import label_amounts, weigh_classes
+from geopointseg.grid import Window
+from geopointseg.learning.class_weights import label_amounts, level, weigh_classes
+from geopointseg.learning.datasets import query
 from geopointseg.learning.losses import masked_squared_error
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -115,6 +117,35 @@ def test_masks_larger_than_a_tile_are_counted_whole(basin_and_hedges, monkeypatc
 def test_an_id_that_is_no_class_is_refused(basin_and_hedges):
     with pytest.raises(GeoPointSegError, match=r"expected class ids up to 0 in .*a\.tif, got 1"):
         label_amounts(basin_and_hedges().labels.pairs, 1, "pixel")
+
+
+# levelled classes: the shares of clicks, whatever the power
+
+
+@pytest.mark.parametrize("power", [1, 0.5, 0])
+def test_raised_weights_are_levelled_to_the_shares_of_the_clicks(basin_and_hedges, power):
+    pairs = basin_and_hedges().labels.pairs
+    raw = label_amounts(pairs, 3, power=power)[0]
+    assert_allclose(raw, [99 ** (1 - power), 2, 0], rtol=1e-6)
+    levelled = raw * level(pairs, 3, power)
+    assert_allclose(levelled / levelled.sum(), [1 / 3, 2 / 3, 0], rtol=1e-6)
+    assert levelled.sum() == pytest.approx(raw.sum())  # so that losses that do not divide by it keep their size
+
+
+def test_training_levels_unless_told_otherwise(basin_and_hedges):
+    def weight(**options):
+        module = basin_and_hedges(weight_power=0.5, **options)
+        assert module.card["sampling"]["level_classes"] == options.get("level_classes", True)
+        labels = module.labels[query(module.rasters[0], 0, Window(0, 0, 64, 64))]
+        return [float(labels["weight"][labels["mask"] == i].sum()) for i in (0, 1)]
+
+    assert_allclose(weight(level_classes=False), [99**0.5, 2], rtol=1e-5)
+    basin, hedges = weight()
+    assert hedges == pytest.approx(2 * basin)
+
+
+def test_without_labels_nothing_is_levelled(basin_and_hedges):
+    assert level(basin_and_hedges(masks=np.full((64, 64), 255, np.uint8)).labels.pairs, 3, 0.5).tolist() == [1, 1, 1]
 
 
 # from the data to the loss
