@@ -120,7 +120,7 @@ def verdict(comparisons: Sequence[dict[str, Any]]) -> str:
     """What the paired tests do and do not show, in words."""
     tested = [one for one in comparisons if one["p_holm"] is not None]
     if not tested:
-        return "No comparison could be tested: too few seeds."
+        return "No comparison could be tested: too few seeds, or no baseline beside the others."
     pairs = sorted({one["pairs"] for one in tested})
     seeds = f"{pairs[0]} seeds" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]} seeds"
     shown = [one for one in tested if one["p_holm"] <= SIGNIFICANT]

@@ -5,6 +5,7 @@ is taken to be 1 m.
 """
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -17,6 +18,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
@@ -154,7 +156,9 @@ def from_pairs(folder: Path, source: Path, codes: Mapping[int, str], *, pixel: f
     """Images and masks of the same names in two folders."""
 
     def drawing(stem: str) -> tuple[Pixels, Pixels]:
-        image, mask = (rasterio.open(source / kind / f"{stem}.tif") for kind in ("images", "masks"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # they get a place here
+            image, mask = (rasterio.open(source / kind / f"{stem}.tif") for kind in ("images", "masks"))
         with image, mask:
             return image.read(), mask.read(1)
 

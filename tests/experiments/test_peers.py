@@ -1,5 +1,8 @@
 """The peers learn from the clicks, and from nothing that is judged."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -192,3 +195,17 @@ def test_the_made_up_seasons_differ_in_light_alone(tmp_path):
     with summer, winter:
         assert summer.count == winter.count == 4
         assert winter.read(4).mean() < 0.7 * summer.read(4).mean()
+
+
+REAL = Path(os.environ.get("GEOPOINTSEG_DATA") or Path(__file__).parents[3] / "shared" / "data")
+
+
+@pytest.mark.skipif(not (REAL / "korea_sentinel2").exists(), reason="needs shared/data/korea_sentinel2")
+def test_the_seasons_of_korea_are_told_apart_by_name(tmp_path):
+    setting = prepare(write_data("korea", REAL, tmp_path), "new-place")
+    autumn = by_name(setting, "202309", "202412")
+    assert autumn.images
+    assert autumn.tests
+    assert {path.name[:6] for path in autumn.images} == {"202309"}
+    assert {path.name[:6] for path in autumn.tests} == {"202412"}
+    assert set(np.unique(read_whole(autumn.judged[0]))) <= {0, 1, 2, 3, 4, 255}
