@@ -119,8 +119,8 @@ def story(
         return folder
 
     kinds = {"truth": train}
-    learnt = run("train-data", lambda to: _data(kinds, classes, to, out / "train-data"), *_sources(kinds))
-    judged = run("test-data", lambda to: _data(test, classes, to, out / "test-data"), *_sources(test))
+    learnt = run("train-data", lambda to: _data(kinds, classes, to, out / "train-data"), *_sources(kinds, classes))
+    judged = run("test-data", lambda to: _data(test, classes, to, out / "test-data"), *_sources(test, classes))
     images, tests = [str(learnt / "images")], [str(judged / "images")]
     clicks = {key: getattr(plan, key) for key in ("per_class", "per_image", "strategy", "seed")}
     points = run("points", lambda to: _points(learnt / "truth", train, clicks, to), [learnt], clicks) / "points.gpkg"
@@ -152,14 +152,14 @@ def story(
     return StoryReport(files, tuple(name for name, new in made.items() if new), skipped, assessments)
 
 
-def _sources(kinds: Mapping[str, Sequence[Pair]]) -> tuple[list[Path], dict[str, Any]]:
+def _sources(kinds: Mapping[str, Sequence[Pair]], classes: Classes) -> tuple[list[Path], dict[str, Any]]:
     """What a stage of data is made of: files, and what is taken of them."""
     files = [path for pairs in kinds.values() for pair in pairs for path in (pair.image, *pair.more, *pair.truth)]
     tiles = {
         pair.name: pair.tiles.chosen.astype(int).tolist() for pairs in kinds.values() for pair in pairs if pair.tiles
     }
     options = {kind: [[pair.name, pair.names] for pair in pairs] for kind, pairs in kinds.items()}
-    return list(dict.fromkeys(files)), {"pairs": options, "tiles": tiles}
+    return list(dict.fromkeys(files)), {"pairs": options, "tiles": tiles, "classes": classes.to_tag()}
 
 
 def _data(kinds: Mapping[str, Sequence[Pair]], classes: Classes, folder: Path, final: Path) -> None:

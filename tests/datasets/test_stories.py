@@ -131,10 +131,13 @@ def test_a_kill_in_a_stage_is_gone_on_with_from_there(landcover_made, monkeypatc
     assert {path.name: path.read_bytes() for path in (out / "maps").glob("*.tif")} == old  # the same maps again
 
 
-def test_the_split_of_lssqps_changes_the_data_alone_where_it_must(landcover_made, tmp_path):
+def test_other_classes_or_tiles_are_other_data(landcover_made):
     root, _ = landcover_made
-    official, lssqps = (landcoverai.pairs(root, "train", scheme=scheme, tile=TILE) for scheme in ("official", "lssqps"))
-    assert any((a.tiles.chosen != b.tiles.chosen).any() for a, b in zip(official, lssqps, strict=True))
+    kinds = {"truth": landcoverai.pairs(root, "train", tile=TILE)[:1]}
+    same, other = landcoverai.CLASSES, dense_truth.Classes.of(landcoverai.CLASSES.names)
+    assert dense_truth._sources(kinds, same) == dense_truth._sources(kinds, same) != dense_truth._sources(kinds, other)
+    shuffled = {"truth": landcoverai.pairs(root, "train", scheme="lssqps", tile=TILE)[:1]}
+    assert dense_truth._sources(kinds, same) != dense_truth._sources(shuffled, same)
 
 
 def test_potsdam_goes_from_archives_to_map_and_table(tmp_path, capsys):
