@@ -28,7 +28,7 @@ bench: $(VENV)/.test  ## the quick form of the speed benchmark
 	$(BIN)/python -m benchmarks.speed --quick $(ARGS)
 
 docs: $(VENV)/.docs  ## build the site; then open site/index.html
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 	@echo "open site/index.html"
 
 notebooks: $(VENV)/.notebook  ## run the notebooks in build/notebooks/; 'make docs' then shows their pictures

@@ -37,16 +37,18 @@ class Window(NamedTuple):
     def grown(self, margin: int) -> "Window":
         """The rectangle with `margin` more pixels on every side.
 
-        >>> Window(4, 4, 2, 2).grown(1)
-        Window(row=3, col=3, height=4, width=4)
+        Examples:
+            >>> Window(4, 4, 2, 2).grown(1)
+            Window(row=3, col=3, height=4, width=4)
         """
         return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
 
     def within(self, height: int, width: int) -> "Window":
         """The part of the rectangle that lies on a grid of this height and width (may be empty).
 
-        >>> Window(-2, 3, 5, 5).within(10, 6)
-        Window(row=0, col=3, height=3, width=3)
+        Examples:
+            >>> Window(-2, 3, 5, 5).within(10, 6)
+            Window(row=0, col=3, height=3, width=3)
         """
         top, left = min(max(self.row, 0), height), min(max(self.col, 0), width)
         bottom = max(top, min(self.row + self.height, height))

@@ -144,14 +144,15 @@ def _says_what_to_do(groups: pd.Series) -> bool:
 def parse_length(text: str, grid: Grid) -> Floats:
     """A length such as 30m, 1.5km or 16px as (x, y) in units of the grid's CRS.
 
-    >>> from affine import Affine
-    >>> from rasterio.crs import CRS
-    >>> ten_metres = Grid(CRS.from_epsg(32633), Affine(10, 0, 400_000, 0, -10, 5_800_000), height=100, width=100)
-    >>> parse_length("1.5km", ten_metres).tolist(), parse_length("16px", ten_metres).tolist()
-    ([1500.0, 1500.0], [160.0, 160.0])
-
     Raises:
         GeoPointSegError: it has no unit, or is in degrees, which are of no fixed length.
+
+    Examples:
+        >>> from affine import Affine
+        >>> from rasterio.crs import CRS
+        >>> ten_metres = Grid(CRS.from_epsg(32633), Affine(10, 0, 400_000, 0, -10, 5_800_000), height=100, width=100)
+        >>> parse_length("1.5km", ten_metres).tolist(), parse_length("16px", ten_metres).tolist()
+        ([1500.0, 1500.0], [160.0, 160.0])
     """
     match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(m|km|px|deg|°|)\s*", text)
     number, unit = (float(match[1]), match[2]) if match else (0.0, "")

@@ -45,15 +45,16 @@ class Term:
 def read_loss(loss: Loss) -> tuple[Term, ...]:
     """The terms of a loss, all checked, so that nothing is wrong after an hour of training.
 
-    >>> [str(term) for term in read_loss({"cross-entropy": 1, "focal": {"share": 0.5, "gamma": 3}})]
-    ['cross-entropy', '0.5 × focal (gamma 3)']
-
     Args:
         loss: A name, or a mapping of names to shares, or to the share (1 by default), `weighted` (true by default) and
             options of each.
 
     Raises:
         GeoPointSegError: no such loss, no positive share, or an option that its loss does not take.
+
+    Examples:
+        >>> [str(term) for term in read_loss({"cross-entropy": 1, "focal": {"share": 0.5, "gamma": 3}})]
+        ['cross-entropy', '0.5 × focal (gamma 3)']
     """
     named = {loss: 1.0} if isinstance(loss, str) else loss
     if not named:
