@@ -31,6 +31,13 @@ DATA = {
     ),
     "synthetic-seasons": "synthetic-seasons: the same with an infrared band, and again in a made-up December.",
 }
+BENCHMARKS = {
+    "accuracy": "The cells of python -m benchmarks.accuracy that are there; – in its own tables is what is not.",
+    "ablations": (
+        "The cells of python -m benchmarks.ablations that are there: one change at a time, on the validation images, where choices "
+        "are made. -third: learnt from every third image. These choices were not made on the test images."
+    ),
+}
 PROTOCOL = (
     "Clicks are simulated: they are drawn from dense truth, once per seed, and every method gets the same ones and is judged on the "
     "same pixels. A seed draws other clicks and starts other networks. What is judged was never clicked, spread over, or used to "
@@ -63,7 +70,7 @@ LIMITS = (
 def chapters(results: Path) -> Iterator[Block]:
     """All blocks of the report, from the folder benchmarks/results."""
     found = experiments(results / "experiments")
-    accuracy = list(accuracy_tables(results / "accuracy"))
+    cells = {name: list(accuracy_tables(results / name)) for name in BENCHMARKS}
     yield Heading("geopointseg: technical report", 1)
     dates = sorted({date for one in found for date in one.facts["dates"]})
     commits = sorted({commit for one in found for commit in one.facts["commits"]})
@@ -77,23 +84,25 @@ def chapters(results: Path) -> Iterator[Block]:
     yield Heading("Protocol")
     yield from map(Paragraph, PROTOCOL)
     yield Heading("Data")
-    used = dict.fromkeys([*(one.facts["data"] for one in found), *(data for data, *_ in accuracy)])
+    used = dict.fromkeys(one.facts["data"] for one in found)
+    used |= dict.fromkeys(data.removesuffix("-third") for tables in cells.values() for data, *_ in tables)
     yield from (Paragraph(DATA[name]) for name in used)
     yield Heading("Statistics")
     yield from map(Paragraph, STATISTICS)
     yield Heading("Experiments")
     for one in found:
         yield from experiment_section(one)
-    if accuracy:
-        yield Heading("Accuracy benchmark")
-        yield Paragraph("The cells of python -m benchmarks.accuracy that are there; its tables are being filled in.")
-        for data, setting, head, rows in accuracy:
+    for name, about in BENCHMARKS.items():
+        if cells[name]:
+            yield Heading(f"Benchmark: {name}")
+            yield Paragraph(about)
+        for data, setting, head, rows in cells[name]:
             yield Heading(f"{data}, {setting}", 3)
             yield Table(head, rows)
     yield Heading("Limits")
     if found and all(one.facts["data"].startswith("synthetic") for one in found):
         yield Paragraph(
-            "All experiments of this report ran on synthetic scenes, at a small size. They check the machinery and suggest what to "
+            "All experiments above (not the benchmarks) ran on synthetic scenes, at a small size. They check the machinery and suggest what to "
             "try; nothing in them is evidence about real images."
         )
     yield from map(Paragraph, LIMITS)

@@ -39,7 +39,7 @@ def experiments(folder: Path) -> list[Found]:
 
 
 def accuracy_tables(folder: Path) -> Iterator[tuple[str, str, list[str], list[list[str]]]]:
-    """The accuracy benchmark's cells, a table for each data set and setting: they are never mixed.
+    """The cells of the accuracy benchmark or of the ablations, a table for each data set and setting: they are never mixed.
 
     Yields:
         Data set, setting, head and rows.
