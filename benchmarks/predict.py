@@ -35,7 +35,6 @@ from torchgeo.datasets import RasterDataset, stack_samples
 from torchgeo.samplers import GridGeoSampler
 
 from benchmarks.backends import plain
-from benchmarks.forests import TREES, _features
 from benchmarks.harness import finish, parser, race, table
 from benchmarks.prediction_data import command, given_or_trained, mosaic, timed_cogs, write_raster
 from geopointseg.classes import Classes
@@ -46,6 +45,7 @@ from geopointseg.learning.bundle import load, save
 from geopointseg.learning.infer import _mirrored
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import open_raster, read
+from pipelines.experiments.forests import TREES, features
 
 Clock = Callable[[], float]
 BATCH = 4
@@ -103,13 +103,13 @@ def forest_speed(image: Path, made: Path, folder: Path, side: int, clock: Clock)
     part = write_raster(folder / "part.tif", read(open_raster(image), area).astype(np.uint8))
     with rasterio.open(made) as source:
         ids = source.read(1, window=area.to_rasterio())
-    features = _features(part)
+    found = features(part)
     chosen = np.random.default_rng(0).choice(side * side, 2000)
     model = RandomForestClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=0, n_jobs=-1)
-    model.fit(features.reshape(len(features), -1).T[chosen], ids.ravel()[chosen])
+    model.fit(found.reshape(len(found), -1).T[chosen], ids.ravel()[chosen])
     start = clock()
-    features = _features(part)
-    model.predict(features.reshape(len(features), -1).T)
+    found = features(part)
+    model.predict(found.reshape(len(found), -1).T)
     return side * side / (clock() - start) / 1e6
 
 

@@ -1,6 +1,6 @@
 """What the benchmark of queries asks in: images as tables of superpixels, an answer for each, and rounds of asking.
 
-The learner is a random forest on superpixels (`benchmarks.forests`), which learns and maps in a second, so that every round of
+The learner is a random forest on superpixels (`pipelines.experiments.forests`), which learns and maps in a second, so that every round of
 every strategy is a training of its own. What is asked is chosen by `geopointseg.labels.acquire`, as `geopointseg query` does.
 """
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.accuracy_data import Data, SettingName, prepare
-from benchmarks.forests import TREES, _features, _statistics, cut
 from geopointseg.classes import UNLABELLED
 from geopointseg.confusion import scores
 from geopointseg.grid import Window
@@ -21,6 +20,7 @@ from geopointseg.labels.acquire import Candidates, Strategy, choose
 from geopointseg.labels.candidates import interior
 from geopointseg.raster import open_raster, raster_classes, read_labels
 from pipelines.experiments.active import answer
+from pipelines.experiments.forests import TREES, cut, features, region_statistics
 
 __all__ = ["Ground", "forest", "miou", "prepare_ground", "rounds"]
 
@@ -99,7 +99,7 @@ def _measured(
     return {
         "area": area,
         "place": np.stack([cols + 100_000.0 * number, -rows], axis=1),
-        "features": _statistics(_features(image), regions)[:, 1:].T,
+        "features": region_statistics(features(image), regions)[:, 1:].T,
         "truth": known,
         "open": free,
         "judged": pixels,

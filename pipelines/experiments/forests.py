@@ -21,7 +21,17 @@ from geopointseg.maps.pool import vote
 from geopointseg.raster import open_raster, read
 from pipelines.experiments.clicks import read_whole
 
-__all__ = ["by_image", "click_sites", "cut", "features", "object_forest", "pixel_forest", "voted"]
+__all__ = [
+    "TREES",
+    "by_image",
+    "click_sites",
+    "cut",
+    "features",
+    "object_forest",
+    "pixel_forest",
+    "region_statistics",
+    "voted",
+]
 
 Maps = list[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
@@ -71,12 +81,12 @@ def object_forest(images: Sequence[Path], points: Path, tests: Sequence[Path], s
     drawn = []
     for image, row, col in by_image(images, clicks):
         regions = cut(image)
-        drawn.append(_statistics(features(image), regions)[:, regions[row, col]])
+        drawn.append(region_statistics(features(image), regions)[:, regions[row, col]])
     model = _grown(np.hstack(drawn).T, clicks, seed)
     maps = []
     for image in tests:
         regions = cut(image)
-        found: NDArray[np.uint8] = model.predict(_statistics(features(image), regions).T).astype(np.uint8)
+        found: NDArray[np.uint8] = model.predict(region_statistics(features(image), regions).T).astype(np.uint8)
         maps.append(found[regions])
     return maps
 
@@ -118,7 +128,7 @@ def features(image: Path) -> Floats:
     return np.concatenate(found)
 
 
-def _statistics(found: Floats, regions: Labels) -> Floats:
+def region_statistics(found: Floats, regions: Labels) -> Floats:
     """(2 × features, regions + 1) mean and standard deviation in each region; region 0, outside, is unused."""
     flat = regions.ravel()
     area = np.maximum(np.bincount(flat), 1)
