@@ -83,12 +83,12 @@ def test_a_second_round_of_answers_improves_the_map(seed, tmp_path):
     scene = write_scene(tmp_path / "scene", height=192, width=192, seed=seed)
     truth = [str(scene.truth)]
     options = {"raster": [str(scene.image)], "truth": truth, "split": Split(0), "spreading": Spreading(), "seed": seed}
-    options |= {"chip": 64, "batch_size": 4, "steps": 80}
-    asked(scene, tmp_path / "first.gpkg", 30, seed=seed)
+    options |= {"chip": 64, "batch_size": 4, "steps": 60}
+    asked(scene, tmp_path / "first.gpkg", 10, seed=seed)
     points = annotate(tmp_path / "first.gpkg", truth, class_field="class", out=tmp_path / "points.gpkg")
     one = run(**options, source=PointSource(points, "class"), out=tmp_path / "one")
     model = str(tmp_path / "one" / "model")
-    asked(scene, tmp_path / "next.gpkg", 30, model=[model], points=[points], class_field="class", seed=seed)
+    asked(scene, tmp_path / "next.gpkg", 40, model=[model], points=[points], class_field="class", seed=seed)
     more = annotate(tmp_path / "next.gpkg", truth, class_field="class", out=tmp_path / "filled.gpkg")
     two = run(**options, source=PointSource([points, more], "class"), out=tmp_path / "two", warm_start=model)
     assert json.loads((tmp_path / "two" / "scores.json").read_text())["training"]["started_from"] == two.started
