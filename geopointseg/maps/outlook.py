@@ -52,7 +52,7 @@ class Outlook:
             memory += f" and {_size(self.process)} for Python, libraries, model and a batch of windows"
         return "\n".join(
             [
-                f"{self.name}: {self.width} x {self.height} pixels, {self.windows} windows in {self.shards} shards",
+                f"{self.name}: {self.width} x {self.height} pixels, {self.windows} windows, shards: {self.shards}",
                 f"  memory of a worker: {memory}",
                 f"  time: about {_duration(self.seconds)}",
                 f"  output: {_size(self.files)} of pixels before compression, {'BigTIFF' if self.bigtiff else 'plain TIFF'}",
