@@ -14,7 +14,6 @@ Peak memory is that of child processes which map rasters of several shapes with 
 
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -129,15 +128,21 @@ def six_classes(folder: Path) -> Path:
     return save(PointSegmentationTask(card).eval(), folder / "six")
 
 
+def peak_memory() -> float:
+    """The most memory that this process has held, in MiB; not `ru_maxrss`, which begins with what the parent held (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
 def measured_child(model: Path, raster: Path, backend: str) -> None:
     """Map a raster, and print the peak memory of this process when loaded, after one batch, and in the end, in MiB."""
     ask = predictor(load(model))
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    loaded = peak_memory()
     ask(np.zeros((BATCH, 3, 512, 512), np.float32))  # what the backend itself takes is there before
     del ask
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_memory()
     command("predict", model, raster, "--out", raster.with_name("map.tif"), "--backend", backend, "--overwrite")
-    print(json.dumps([loaded, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print(json.dumps([loaded, before, peak_memory()]))
 
 
 def memory(folder: Path, shapes: list[tuple[int, int]], backend: str) -> Iterator[tuple[str, list[float]]]:
