@@ -76,7 +76,8 @@ def test_a_checked_layer_and_answers_to_it_are_one(scene, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
-def test_answers_go_through_run_and_start_from_the_last_model(tmp_path, seed=1):
+def test_answers_go_through_run_and_start_from_the_last_model(tmp_path):
+    seed = 1
     scene = write_scene(tmp_path / "scene", height=192, width=192, seed=seed)
     truth = [str(scene.truth)]
     options = {"raster": [str(scene.image)], "truth": truth, "split": Split(0), "spreading": Spreading(), "seed": seed}
