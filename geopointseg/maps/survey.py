@@ -149,6 +149,7 @@ def predicted(
                 mean = every[0] if len(every) == 1 else np.asarray(np.mean(np.stack(every), axis=0), np.float32)
                 piece = Window(band.row, band.col + left, band.height, every[0].shape[-1])
                 yield piece, mean, doubt_of(every, uncertainty)
+            del found, every, mean  # a band is large: the next must not find this one in memory
 
 
 def unpredicted(raster: Raster) -> Stream:
