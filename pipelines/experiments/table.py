@@ -139,7 +139,14 @@ def markdown(experiment: Experiment, rows: Sequence[Row], facts: str) -> str:
     """
     keys = dict.fromkeys(key for level in experiment.levels for key in level.said)
     extra = [key for key in LABELS if any(row.values.get(key) for row in rows)]
-    head = [*map(short, keys), "seeds", "mIoU", "OA", "mean F1", *extra]
+    head = [
+        *map(short, keys),
+        "seeds",
+        "mIoU",
+        "OA",
+        "mean F1",
+        *("made" if key == "superpixels" else key for key in extra),
+    ]
     compared = any(row.reference is not None for row in rows)
     if compared:
         head += ["gain in mIoU [95 %]", "p", "p, Holm", "p, Wilcoxon"]
