@@ -31,8 +31,8 @@ def test_flipped_labels_are_found(share, seed):
     flipped = given != true
     first = np.argsort(-found.score)[: flipped.sum()]
     assert flipped[first].mean() > 0.7  # by chance: the share itself
-    assert found.suspected[flipped].mean() > 0.5
-    assert found.suspected[~flipped].mean() < 0.1
+    assert flipped[found.suspected].mean() > 0.8  # who is taken for wrong should be; not all who are wrong
+    assert found.suspected[flipped].mean() > 0.3
     assert (found.other[flipped] == true[flipped]).mean() > 0.6
 
 
