@@ -57,13 +57,7 @@ def test_answers_join_the_points_and_open_questions_are_counted(scene, tmp_path)
     assert "7 of 20 questions in partly.gpkg not answered yet" in report.notes
     assert not {"rank", "suggested", "confidence", "why"} & set(report.points.frame.columns)
     again = PointSource([tmp_path / "all.gpkg", after], "class_name")
-<<<<<<< HEAD
     with pytest.raises(GeoPointSegError, match="got the fields class"):  # it asked for another field
-=======
-    with pytest.raises(
-        GeoPointSegError, match=r"the class field .class_name. in .*partly\.gpkg"
-    ):  # it asked for another
->>>>>>> refs/heads/query
         check([str(scene.image)], source=again, split=Split(0), out=tmp_path / "more.gpkg")
 
 
