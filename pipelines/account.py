@@ -75,6 +75,11 @@ class RunReport:
         return self.steps.assessments
 
     @property
+    def started(self) -> str:
+        """What training started from, where that was an earlier model."""
+        return self.steps.started
+
+    @property
     def predictor(self) -> Predictor:
         """What computed the maps."""
         return self.steps.maps.predictor
