@@ -47,7 +47,8 @@ VARIANTS = {
     # the click's weight and place
     "single-pixel": Variant(Spreading("single-pixel")),
     "area-1": Variant(data={"weight_power": 1.0}),
-    "unlevelled": Variant(data={"level_classes": False}),
+    "floor-0": Variant(data={"class_floor": 0.0}),
+    "floor-1": Variant(data={"class_floor": 1.0}),
     "area-0": Variant(data={"weight_power": 0.0}),
     "chips-by-point": Variant(data={"balance": "point"}),
     # weights of classes
