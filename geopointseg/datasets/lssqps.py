@@ -123,8 +123,10 @@ def to_lssqps(
         The account of the tiles, and the values of the classes.
 
     Raises:
-        GeoPointSegError: rasters and truth do not pair up, do not lie on one grid, are not of uint8, or are smaller than a tile.
+        GeoPointSegError: no size of a tile, or rasters and truth do not pair up, do not lie on one grid, are not of uint8, or are smaller than a tile.
     """
+    if tile < 1:
+        raise GeoPointSegError(f"expected a --tile of 1 pixel or more, got {tile}")
     images = [open_raster(path) for path in find_rasters(rasters)]
     masks = [open_raster(path) for path in find_rasters(truth)]
     by_name = {mask.path.stem: mask for mask in masks}

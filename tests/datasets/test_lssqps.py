@@ -90,6 +90,8 @@ def test_what_lssqps_cannot_hold_is_refused(raster_file, scene, tmp_path):
     small = raster_file(np.ones((3, 40, 70)), "a.tif", dtype="uint8")
     with pytest.raises(GeoPointSegError, match=r"expected labelled tiles of 512 × 512 pixels, got none"):
         to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e")
+    with pytest.raises(GeoPointSegError, match=r"expected a --tile of 1 pixel or more, got 0"):
+        to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e", tile=0)
     other, third = (raster_file(np.zeros((4, 4), np.uint8), name) for name in ("x.tif", "y.tif"))
     with pytest.raises(GeoPointSegError, match=r"expected one class raster for each of 1 rasters, got 2"):
         to_lssqps([str(small)], truth=[str(other), str(third)], out=tmp_path / "f")
