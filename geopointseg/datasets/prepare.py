@@ -133,13 +133,38 @@ def write_pairs(
         copy: Write GeoTIFFs instead of virtual rasters.
         final: Folder that the rasters will be moved to, as deep as `images`, so that the paths in them are right there.
         overwrite: Replace existing files.
+
+    Raises:
+        GeoPointSegError: see `prepare`; then what was written is removed again.
     """
     if not pairs:
         raise GeoPointSegError("expected some images, got none: choose another --split")
     for folder in (images, truth):
         new_folder(folder)
-    for pair in pairs:
-        require_new(images / f"{pair.name}{'.tif' if copy else '.vrt'}", overwrite=overwrite)
+    targets = [images / f"{pair.name}{'.tif' if copy else '.vrt'}" for pair in pairs]
+    targets += [truth / f"{pair.name}.tif" for pair in pairs if pair.truth]
+    for target in targets:
+        require_new(target, overwrite=overwrite)
+    new = [target for target in targets if not target.exists()]
+    try:
+        return _write_pairs(pairs, classes, images, truth, copy=copy, final=final, overwrite=overwrite)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _write_pairs(
+    pairs: Sequence[Pair],
+    classes: Classes,
+    images: Path,
+    truth: Path,
+    *,
+    copy: bool,
+    final: Path | None,
+    overwrite: bool,
+) -> PrepareReport:
+    """Write the rasters and class rasters of pairs, one after the other."""
     pixels, written, truths, notes = np.zeros(256, np.int64), [], [], []
     for pair in tqdm(pairs, "preparing", unit="image", disable=None if len(pairs) > 1 else True, leave=False):
         grid = grid_of(pair)
