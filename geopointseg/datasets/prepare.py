@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.datasets.dataset import Pair
+from geopointseg.datasets.find import require_first
 from geopointseg.datasets.table import find_dataset
 from geopointseg.datasets.write import grid_of, write_image, write_truth
 from geopointseg.errors import GeoPointSegError
@@ -83,8 +84,7 @@ def prepare(
     """
     adapter = find_dataset(name)
     options = {"imagery": imagery, "labels": labels, "ndsm": ndsm, "scheme": scheme}
-    if first is not None and first < 1:
-        raise GeoPointSegError(f"expected at least 1 image as --first, got {first}")
+    require_first(first)
     pairs = find_pairs(adapter, Path(root), split or adapter.DATASET.splits[0], **options)[:first]
     return write_pairs(
         pairs, classes_at(adapter, Path(root)), out / "images", out / "truth", copy=copy, overwrite=overwrite
