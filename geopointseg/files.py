@@ -23,6 +23,15 @@ __all__ = [
 ]
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+SIDECARS = (
+    ".aux.xml",
+    ".ovr",
+    ".msk",
+    ".msk.ovr",
+    "-journal",
+    "-wal",
+    "-shm",
+)  # that GDAL may leave beside what it wrote
 
 
 def new_folder(path: Path) -> Path:
@@ -73,10 +82,13 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         with _telling_of_a_full_disk(path):
             yield partial
         partial.replace(path)
-    finally:
+    except BaseException:
         for leftover in path.parent.iterdir():
-            if leftover.name.startswith(partial.name):  # GDAL may have left sidecars of its own
+            if leftover.name.startswith(partial.name):
                 leftover.unlink()
+        raise
+    for suffix in SIDECARS:  # by name: the folder may hold 100,000 files, each of which comes by here
+        partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from geopointseg.datasets.dataset import Pair
 from geopointseg.datasets.download import download
+from geopointseg.datasets.find import require_first
 from geopointseg.datasets.prepare import classes_at, find_pairs
 from geopointseg.datasets.table import find_dataset
 from geopointseg.errors import GeoPointSegError
@@ -59,6 +60,7 @@ def run(
     Raises:
         GeoPointSegError: the data set is not there and cannot be fetched, or see the stages.
     """
+    require_first(first)
     download(name, root, accept_licence=accept_licence, mirror=mirror)
     adapter = find_dataset(name)
     splits = adapter.DATASET.splits

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from geopointseg.datasets import landcoverai
 from geopointseg.datasets.download import download
+from geopointseg.datasets.find import require_first
 from geopointseg.datasets.write import grid_of
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.pseudomask import Spreading
@@ -53,10 +54,15 @@ def run(
     """
     if pixel not in PIXELS:
         raise GeoPointSegError(f"expected {PIXELS[0]} or {PIXELS[1]} m as --pixel of LandCover.ai, got {pixel}")
+    require_first(first)
     download("landcoverai", root, accept_licence=accept_licence, mirror=mirror)
     train = landcoverai.pairs(root, "train", scheme=scheme, tile=tile)
     test = landcoverai.pairs(root, "test", scheme=scheme, tile=tile)
     fitting = [pair.name for pair in train if abs(grid_of(pair).pixel_size[0] - pixel) < 0.01][:first]
+    if not fitting:
+        raise GeoPointSegError(
+            f"expected orthophotos of {pixel} m in {root}, got {len(train)} of others: choose another --pixel, {' or '.join(map(str, PIXELS))}"
+        )
     train, test = ([pair for pair in pairs if pair.name in fitting] for pairs in (train, test))
     facts = {
         "data": f"{landcoverai.DATASET.title}, {len(fitting)} orthophotos of {pixel} m",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geopointseg.datasets import isprs, potsdam
 from geopointseg.datasets.download import download
+from geopointseg.datasets.find import require_first
 from geopointseg.labels.pseudomask import Spreading
 from pipelines.dense_truth import Plan, StoryReport, story
 
@@ -44,6 +45,7 @@ def run(
     Raises:
         GeoPointSegError: the data set is not there, or see the stages.
     """
+    require_first(first)
     download("potsdam", root)
     train = potsdam.pairs(root, "train", imagery=imagery, labels=labels, ndsm=ndsm)[:first]
     test = {"truth": potsdam.pairs(root, "test", imagery=imagery, ndsm=ndsm)[:first]}

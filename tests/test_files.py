@@ -50,6 +50,20 @@ def test_a_failure_leaves_what_was_there_and_no_leftovers(tmp_path, before, erro
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == before
 
 
+def test_what_gdal_leaves_beside_a_file_goes(tmp_path):
+    with replacing(tmp_path / "map.png") as partial:
+        for suffix in ("", ".aux.xml", ".ovr", ".msk", "-journal"):
+            partial.with_name(partial.name + suffix).touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["map.png"]
+
+
+def test_a_file_more_does_not_take_longer_in_a_full_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda self: pytest.fail("the whole folder is looked through"))
+    with replacing(tmp_path / "map.tif") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "map.tif").read_text() == "new"
+
+
 def test_files_beside_the_target_stay(tmp_path):
     (tmp_path / "map.qml").write_text("style")
     (tmp_path / ".map.other").write_text("hidden")

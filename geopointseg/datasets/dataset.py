@@ -112,6 +112,8 @@ class Pair:
     """Take three bands whatever there is: grey thrice, a palette as its colours."""
     tiles: Tiles | None = None
     """Which pixels of the truth belong to the split, where others of the same image do not."""
+    advice: str = "fetch the file again, or correct it; a copy that was resized or saved as JPEG is of no use"
+    """What to do about truth that holds what is no class."""
 
 
 def classes_of(colors: Mapping[str, str], *, first: int = 0) -> Classes:

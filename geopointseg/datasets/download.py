@@ -9,9 +9,9 @@ from itertools import product
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from geopointseg.datasets.archive import SUFFIXES, stem_of, unpack
+from geopointseg.datasets.archive import SUFFIXES, require_room, stem_of, unpack
 from geopointseg.datasets.dataset import Dataset, RemoteFile
-from geopointseg.datasets.fetch import fetch, require_checksum
+from geopointseg.datasets.fetch import fetch, part_size, require_checksum
 from geopointseg.datasets.prepare import find_pairs
 from geopointseg.datasets.table import find_dataset
 from geopointseg.errors import GeoPointSegError
@@ -21,6 +21,7 @@ __all__ = ["DownloadReport", "download"]
 
 NOTES = ".unpacked"  # folder of a note for each archive that was unpacked
 PLACING = ".placing.json"
+SHOWN = 4  # names of archives in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,17 @@ class DownloadReport:
         """The folder of the data set."""
         return (self.root,)
 
+    @property
+    def following(self) -> str:
+        """What to do next."""
+        return f"geopointseg prepare {self.dataset.name} {self.root}".replace("{", "{{").replace("}", "}}")
+
     def __str__(self) -> str:
         """The account for people."""
-        counts = ", ".join(f"{n:,} in {split}" for split, n in self.images.items())
+        counts = ", ".join(f"{n:,} {split}" for split, n in self.images.items())
         done = [f"fetched {', '.join(self.fetched)}"] * bool(self.fetched)
         done += [f"unpacked {', '.join(self.unpacked)}"] * bool(self.unpacked)
-        lies = f"{self.dataset.title}: {counts} images; licence: {self.dataset.licence}; {self.dataset.link}"
+        lies = f"{self.dataset.title}, images: {counts}; licence: {self.dataset.licence}; {self.dataset.link}"
         return "\n".join([*done, lies] if done else [f"nothing to do: the data set lies in {self.root}", lies])
 
 
@@ -80,7 +86,11 @@ def download(
     dataset: Dataset = adapter.DATASET
     root = Path(root)
     _undo_placing(root)
-    there, lying = _images(adapter, root), _lying(root, dataset)
+    _require_known(only, dataset)
+    there = _images(adapter, root)
+    if not there:
+        shutil.rmtree(root / NOTES, ignore_errors=True)  # of files that somebody has removed since
+    lying = _lying(root, dataset)
     by_hand = bool(there) and not (root / NOTES).is_dir()
     wanted = [file for file in dataset.files if fnmatch.fnmatch(file.name, only) and not by_hand]
     lacking = [file for file in wanted if not (root / file.name).is_file() and not _done(root, file.name)]
@@ -92,29 +102,59 @@ def download(
             f"them at {dataset.link} and add it"
         )
     if not lacking and not lying and not there:
-        how = dataset.by_hand or f"fetch it by hand from {dataset.link} and put it into that folder"
-        what = f"an archive of {dataset.title}" if not dataset.files else f"archives whose names fit --only {only}"
-        raise GeoPointSegError(f"expected {what} in {root}, got none: {how}")
+        what = f"an archive of {dataset.title}" if dataset.archives else f"{dataset.title},"
+        raise GeoPointSegError(f"expected {what} in {root}, got none: {dataset.by_hand}")
     new_folder(root)
-    for file in lacking:
-        fetch(_from(file, mirror), root)
+    _fetch_all([_from(file, mirror) for file in lacking], root, dataset)
     checks = {file.name: file.checksum for file in dataset.files}
     archives = _lying(root, dataset)
     for archive in archives:
         require_checksum(archive, checks.get(archive.name, ""))
-    _unpack_all(archives, root, dataset)
-    images = _images(adapter, root)
-    if not images:
-        raise GeoPointSegError(
-            f"expected the files of {dataset.title} in {', '.join(path.name for path in archives)}, got others: is it another "
-            f"version? Its layout is described at {dataset.link} and in docs/datasets.md"
-        )
+    images = _unpack_all(archives, root, adapter)
     for archive in archives:
-        write_json(root / NOTES / f"{archive.name}.json", {"bytes": archive.stat().st_size})
-        if archive.name in {file.name for file in lacking} and not keep_archives:
+        if _is_fetched(archive) and not keep_archives:
             archive.unlink()  # what was put there by hand is the user's
+        _mark(archive).unlink(missing_ok=True)
     fetched, unpacked = (tuple(one.name for one in many) for many in (lacking, archives))
     return DownloadReport(root, dataset, images, fetched, unpacked)
+
+
+def _require_known(only: str, dataset: Dataset) -> None:
+    """Refuse a glob that fits no archive of those that can be fetched.
+
+    Raises:
+        GeoPointSegError: it fits none.
+    """
+    names = [file.name for file in dataset.files]
+    if names and not fnmatch.filter(names, only):
+        others = f", … ({len(names)} of them)" if len(names) > SHOWN else ""
+        raise GeoPointSegError(
+            f"expected a --only that fits an archive of {dataset.title}, got {only}: they are {', '.join(names[:SHOWN])}{others}"
+        )
+
+
+def _fetch_all(files: Sequence[RemoteFile], root: Path, dataset: Dataset) -> None:
+    """Fetch archives; a mark beside each says that it is not the user's own.
+
+    Raises:
+        GeoPointSegError: one cannot be fetched, or the disk has no room for all of them and as much again, unpacked.
+    """
+    needed = sum(2 * file.size - min(part_size(root, file), file.size) for file in files)
+    require_room(root, needed, f"fetch and unpack {dataset.title}")
+    for file in files:
+        archive = fetch(file, root)
+        _mark(archive).write_text(f"{archive.stat().st_mtime_ns}", encoding="utf-8")
+
+
+def _is_fetched(archive: Path) -> bool:
+    """Whether an archive was fetched here, and is still the same."""
+    mark = _mark(archive)
+    return mark.is_file() and mark.read_text(encoding="utf-8") == f"{archive.stat().st_mtime_ns}"
+
+
+def _mark(archive: Path) -> Path:
+    """What lies beside an archive that was fetched."""
+    return archive.with_name(f".{archive.name}.fetched")
 
 
 def _from(file: RemoteFile, mirror: str | None) -> RemoteFile:
@@ -153,11 +193,18 @@ def _images(adapter: ModuleType, root: Path) -> dict[str, int]:
     return counts
 
 
-def _unpack_all(archives: Sequence[Path], root: Path, dataset: Dataset) -> None:
+def _unpack_all(archives: Sequence[Path], root: Path, adapter: ModuleType) -> dict[str, int]:
     """Unpack archives, and those of the data set within them; all take their places, or none.
 
     A list of what is about to take its place is written before, so that after a kill the next run can take it away again.
+
+    Returns:
+        How many images of each split lie in the folder then.
+
+    Raises:
+        GeoPointSegError: an archive is damaged or hostile, the disk is full, or there are no images of the data set in the end.
     """
+    dataset: Dataset = adapter.DATASET
     partial = root / ".unpacking"
     shutil.rmtree(partial, ignore_errors=True)  # of an attempt that was killed
     try:
@@ -165,15 +212,27 @@ def _unpack_all(archives: Sequence[Path], root: Path, dataset: Dataset) -> None:
         for archive in archives:
             _unpack_one(archive, partial, dataset)
         moves = list(_moves(partial, root))
-        write_json(root / PLACING, {"placing": [target.relative_to(root).as_posix() for _, target in moves]})
+        notes = {root / NOTES / f"{path.name}.json": {"bytes": path.stat().st_size} for path in archives}
+        placed = [*(target for _, target in moves), *notes]
+        write_json(root / PLACING, {"placing": [target.relative_to(root).as_posix() for target in placed]})
         for source, target in moves:
             source.rename(target)
+        images = _images(adapter, root)
+        if not images:
+            raise GeoPointSegError(
+                f"expected images of {dataset.title} in {', '.join(path.name for path in archives)}, got none: put its other "
+                f"archives beside, if there are any, or is it another version? Its layout is described at {dataset.link} and in "
+                "docs/datasets.md; what was unpacked is removed again"
+            )
+        for note, told in notes.items():
+            write_json(note, told)
     except BaseException:
         _undo_placing(root)
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     (root / PLACING).unlink()
+    return images
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:

@@ -16,12 +16,12 @@ from geopointseg.datasets.dataset import RemoteFile
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
 
-__all__ = ["checksum_of", "fetch", "require_checksum"]
+__all__ = ["checksum_of", "fetch", "part_size", "require_checksum"]
 
 PATIENCE = 30  # seconds until a silent server counts as gone
 TRIES = 5  # connections that may break without a byte more
 PAUSE = 2.0  # seconds, times the failures so far, before the next try
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # a break loses less than that
 SERVER_FAULT = 500  # from this status on a server may recover
 
 
@@ -56,7 +56,7 @@ def fetch(file: RemoteFile, folder: Path, *, tries: int = TRIES) -> Path:
     if out.is_file():
         require_checksum(out, file.checksum)
         return out
-    part, note = folder / f".{file.name}.part", folder / f".{file.name}.part.json"
+    part, note = _part(folder, file), folder / f".{file.name}.part.json"
     require_room(folder, max(file.size - _size(part), 0), f"fetch {file.name}")
     failed, most = 0, _size(part)
     error: Exception | None = None
@@ -69,7 +69,7 @@ def fetch(file: RemoteFile, folder: Path, *, tries: int = TRIES) -> Path:
             except requests.HTTPError as refusal:
                 status = refusal.response.status_code if refusal.response is not None else 0
                 if status < SERVER_FAULT:
-                    raise _not_fetched(file, out, f"the server answers {status}") from refusal
+                    raise _not_fetched(file, out, _said(refusal)) from refusal
                 failed, error = failed + 1, refusal
             except (requests.RequestException, _CutShortError) as broken:
                 failed, error = (0 if _size(part) > most else failed + 1), broken
@@ -149,21 +149,48 @@ def _note(note: Path, file: RemoteFile) -> dict[str, str]:
     return known if isinstance(known, dict) and known.get("url") == file.url else {}
 
 
+def part_size(folder: Path, file: RemoteFile) -> int:
+    """Bytes of a file that have come into a folder so far, by an attempt that was broken off."""
+    return _size(_part(folder, file))
+
+
+def _part(folder: Path, file: RemoteFile) -> Path:
+    """Where a file lies until it is whole."""
+    return folder / f".{file.name}.part"
+
+
 def _size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
-def _said(error: Exception | None) -> str:
+def _said(error: BaseException | None) -> str:
     """What an error says, shortly."""
-    return str(error).partition("\n")[0][:160] if isinstance(error, _CutShortError) else type(error).__name__
+    if isinstance(error, _CutShortError):
+        return str(error)
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}".rstrip()
+    if isinstance(error, requests.Timeout):
+        return f"no answer in {PATIENCE} seconds"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the file ended too early"
+    cause, why = error, ""
+    while cause is not None and not why:  # the system's own words lie at the bottom
+        why = cause.strerror or "" if isinstance(cause, OSError) else ""
+        cause = cause.__cause__ or cause.__context__
+    return why or type(error).__name__
 
 
 def _not_fetched(file: RemoteFile, out: Path, why: str) -> GeoPointSegError:
     """The error for a file that did not come, and what to do."""
+    again = (
+        "what came is kept, run the command again to go on"
+        if part_size(out.parent, file)
+        else "nothing came; try again later"
+    )
     return GeoPointSegError(
-        f"expected {file.url}, got nothing whole: {why}; what came is kept, run the command again to go on, or fetch the file in "
-        f"another way and put it at {out}, or name another --mirror"
+        f"expected {file.url}, got nothing whole: {why}; {again}, or fetch the file in another way and put it at {out}, or name "
+        "another --mirror"
     )
 
 

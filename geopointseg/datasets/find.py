@@ -9,7 +9,7 @@ from rasterio.crs import CRS
 from geopointseg.datasets.dataset import Dataset, Place
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["by_stem", "first_folder", "made_up_place", "missing", "require_split"]
+__all__ = ["by_stem", "first_folder", "made_up_place", "missing", "require_first", "require_split"]
 
 APART = 10_000  # pixels from one made-up place to the next
 ACROSS = 20  # made-up places side by side
@@ -25,6 +25,16 @@ def require_split(dataset: Dataset, split: str) -> None:
     """
     if split not in dataset.splits:
         raise GeoPointSegError(f"expected --split {' or '.join(dataset.splits)} of {dataset.title}, got {split}")
+
+
+def require_first(first: int | None) -> None:
+    """Refuse a number of images to try things out on that is none.
+
+    Raises:
+        GeoPointSegError: it is below 1.
+    """
+    if first is not None and first < 1:
+        raise GeoPointSegError(f"expected at least 1 image as --first, got {first}")
 
 
 def missing(dataset: Dataset, root: Path, expected: str) -> GeoPointSegError:

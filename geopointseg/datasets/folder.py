@@ -31,6 +31,7 @@ def prepare_folder(
     out: Path = Path("prepared"),
     crs: str | None = None,
     pixel: float = 1.0,
+    unlabelled: list[str] | None = None,
     lossy: bool = False,
     copy: bool = False,
     overwrite: bool = False,
@@ -45,6 +46,7 @@ def prepare_folder(
         out: Folder for images/ and truth/.
         crs: CRS of images that have a world file but no CRS.
         pixel: Size of a pixel in metres, for images that do not say where they lie: they get a made-up place.
+        unlabelled: Colours or codes in the masks that stand for no class, such as '#9b9b9b' or 0.
         lossy: Colours of the masks are corners of the cube that a lossy compression blurred: cut every channel at 128.
         copy: Write images as tiled GeoTIFFs. By default they are virtual rasters that read the files where they lie.
         overwrite: Replace existing files.
@@ -60,14 +62,16 @@ def prepare_folder(
     matched = pair_up(_globbed(images, "--images"), _globbed(masks, "--masks"))
     legend = read_legend(palette)
     classes = _classes(legend)
+    ignored = [v if whole(v) is not None else parse_color(v, "--unlabelled", "the command") for v in unlabelled or ()]
     decoders: dict[bool, Decode] = {}
+    advice = f"add a class to {palette}, or say that it is none: --unlabelled; masks that were resized or saved as JPEG are of no use"
     pairs = []
     for number, (name, (image, mask)) in enumerate(matched.items()):
         colored = _is_colored(mask)
         if colored not in decoders:
-            decoders[colored] = _by_colors(legend, classes, lossy) if colored else _by_codes(legend)
+            decoders[colored] = _by_colors(legend, classes, ignored, lossy) if colored else _by_codes(legend, ignored)
         place = Place(parse_crs(crs)) if crs and _has_transform(image) else made_up_place(number, pixel)
-        pairs.append(Pair(name, image, (mask,), decoders[colored], place=place))
+        pairs.append(Pair(name, image, (mask,), decoders[colored], place=place, advice=advice))
     return write_pairs(pairs, classes, out / "images", out / "truth", copy=copy, overwrite=overwrite)
 
 
@@ -120,9 +124,8 @@ def _globbed(pattern: str, option: str) -> list[Path]:
     path = Path(pattern)
     found = sorted(p for p in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))) if p.is_file())
     if not found:
-        raise GeoPointSegError(
-            f"expected files, got {option} {pattern}, which matches none: put it in quotes, and check it"
-        )
+        how = f"name the files in the folder: '{pattern}/*.png'" if path.is_dir() else "put it in quotes, and check it"
+        raise GeoPointSegError(f"expected files, got {option} {pattern}, which matches none: {how}")
     return found
 
 
@@ -136,7 +139,7 @@ def _classes(legend: Legend) -> Classes:
     return Classes.colored(names, codes, legend.colors)
 
 
-def _by_colors(legend: Legend, classes: Classes, lossy: bool) -> Decode:
+def _by_colors(legend: Legend, classes: Classes, unlabelled: Sequence[str], lossy: bool) -> Decode:
     """Masks in colours."""
     if lacking := [name for name in classes.names if name not in legend.colors]:
         raise GeoPointSegError(
@@ -144,10 +147,11 @@ def _by_colors(legend: Legend, classes: Classes, lossy: bool) -> Decode:
         )
     dropped = [legend.colors.get(value, value) for value in legend.dropped]
     ignored = [parse_color(value, "drop", legend.source) for value in dropped if whole(value) is None]
+    ignored += [value for value in unlabelled if whole(value) is None]
     return by_colors(classes, ignored=ignored, snapped=lossy)
 
 
-def _by_codes(legend: Legend) -> Decode:
+def _by_codes(legend: Legend, unlabelled: Sequence[str]) -> Decode:
     """Masks with codes."""
     kept = [name for name in legend.names if name not in legend.dropped]
     ids: Mapping[str, int] = {name: i for i, name in enumerate(kept)}
@@ -160,7 +164,11 @@ def _by_codes(legend: Legend) -> Decode:
         raise GeoPointSegError(
             f"expected a code for every class in {legend.source}, as the masks hold codes, got none for {lacking[0]}: add it"
         )
-    dropped = [*legend.dropped, *(value for value, name in legend.values.items() if name in legend.dropped)]
+    dropped = [
+        *unlabelled,
+        *legend.dropped,
+        *(value for value, name in legend.values.items() if name in legend.dropped),
+    ]
     ignored = [number for value in dropped if (number := whole(value)) is not None]
     return by_codes(codes, ignored=ignored)
 

@@ -73,6 +73,8 @@ def pairs(root: Path, split: str = "train", *, scheme: str = "official", tile: i
     images = orthophotos(root)
     chosen: dict[str, Tiles] = {}
     if split != "all":
+        if scheme == "official" and tile != TILE:
+            _require_lists_of(tile, root, images)
         names = read_split(root, split) if scheme == "official" else seeded_split(images, split, tile=tile)
         numbers = _numbers(names, images)
         chosen = {name: _tiles(image, numbers[name], tile) for name, (image, _) in images.items()}
@@ -134,6 +136,8 @@ def seeded_split(images: Mapping[str, tuple[Path, Path]], split: str, *, tile: i
 
 def cut_tiles(images: Mapping[str, tuple[Path, Path]], *, tile: int = TILE) -> dict[str, tuple[str, Window]]:
     """The tiles that `split.py` keeps: name → orthophoto and window. Numbers count those at the edges, too."""
+    if tile < 1:
+        raise GeoPointSegError(f"expected a --tile of 1 pixel or more, got {tile}: the official lists are of {TILE}")
     found = {}
     for name, (image, _) in images.items():
         with rasterio.open(image) as source:
@@ -144,6 +148,21 @@ def cut_tiles(images: Mapping[str, tuple[Path, Path]], *, tile: int = TILE) -> d
             if window == window.within(height, width):
                 found[f"{name}_{number}"] = name, window
     return found
+
+
+def _require_lists_of(tile: int, root: Path, images: Mapping[str, tuple[Path, Path]]) -> None:
+    """Refuse a size of tiles that the lists are not of: their numbers would mean other ground.
+
+    Raises:
+        GeoPointSegError: the lists name other tiles of the orthophotos that are here than those of this size.
+    """
+    named = {name for split in COUNTS for name in read_split(root, split)}
+    here = {name for name in named if name.rpartition("_")[0] in images}
+    if here != set(cut_tiles(images, tile=tile)):
+        raise GeoPointSegError(
+            f"expected the size of the tiles that the lists in {root} name as --tile, got {tile}: leave it out (the official ones "
+            f"are of {TILE}), or add --scheme lssqps, which has no lists"
+        )
 
 
 def _numbers(tiles: Iterable[str], images: Mapping[str, object]) -> dict[str, set[int]]:

@@ -4,11 +4,14 @@ Such tiles lie where `split.py` was run, or `cut` writes them, with a world file
 that `split.py` wrote have lost it: they get it back from the orthophotos where these lie beside, else a made-up one.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.io import DatasetReader
 from tqdm import tqdm
 
 from geopointseg.datasets import landcoverai
@@ -16,10 +19,10 @@ from geopointseg.datasets.dataset import Dataset, Pair, Place
 from geopointseg.datasets.decode import by_codes
 from geopointseg.datasets.find import by_stem, made_up_place, missing, require_split
 from geopointseg.errors import GeoPointSegError
-from geopointseg.files import new_folder, replacing
+from geopointseg.files import replacing_folder
 from geopointseg.grid import Window
 
-__all__ = ["DATASET", "cut", "pairs"]
+__all__ = ["DATASET", "CutReport", "cut", "pairs"]
 
 DATASET = Dataset(
     name="landcoverai-tiles",
@@ -32,6 +35,7 @@ DATASET = Dataset(
     by_hand="'geopointseg download landcoverai ROOT', then 'geopointseg cut-landcoverai ROOT' or the split.py of the archive",
     splits=("train", "val", "test", "all"),
 )
+OURS = re.compile(r".+_\d+(\.jpg|\.wld|_m\.png|_m\.wld)")  # names in output/
 QUALITY = 95  # OpenCV's, which split.py writes with
 
 
@@ -50,7 +54,7 @@ def pairs(root: Path, split: str = "train") -> list[Pair]:
     if lacking := [name for name in names if name not in images or name not in masks]:
         raise GeoPointSegError(
             f"expected {len(names)} tiles with masks in {root / 'output'}, got none for {len(lacking)}, such as "
-            f"{lacking[0]}: run split.py again"
+            f"{lacking[0]}: cut them again, 'geopointseg cut-landcoverai {root} --overwrite'"
         )
     places = _places(root, images)
     number = {name: i for i, name in enumerate(sorted(images))}
@@ -85,37 +89,76 @@ def _places(root: Path, images: dict[str, Path]) -> dict[str, Place]:
     }
 
 
-def cut(root: Path, *, tile: int = landcoverai.TILE, overwrite: bool = False) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class CutReport:
+    """What was cut."""
+
+    files: tuple[Path]
+    """The folder of the tiles."""
+    tiles: int
+
+    @property
+    def following(self) -> str:
+        """What to do next."""
+        root = f"{self.files[0].parent}".replace("{", "{{").replace("}", "}}")
+        return f"geopointseg prepare {DATASET.name} {root}"
+
+    def __str__(self) -> str:
+        """The count in words."""
+        return f"{self.tiles:,} tiles, each with a mask and a world file"
+
+
+def cut(root: Path, *, tile: int = landcoverai.TILE, overwrite: bool = False) -> CutReport:
     """Cut LandCover.ai into tiles as its split.py does: output/NAME_K.jpg and NAME_K_m.png, which keep their place.
 
     Args:
-        root: Folder with images/ and masks/; output/ is made in it.
+        root: Folder with images/ and masks/; output/ is made in it, whole or not at all.
         tile: Side of a tile in pixels; the official lists are of 512.
-        overwrite: Replace existing tiles.
+        overwrite: Replace the tiles that are there.
 
     Returns:
-        The folder of tiles.
+        The count, and the folder of tiles.
+
+    Raises:
+        GeoPointSegError: no orthophotos, none as large as a tile, or tiles that are there already.
     """
     root = Path(root)
     images = landcoverai.orthophotos(root)
-    out = new_folder(root / "output")
     tiles = landcoverai.cut_tiles(images, tile=tile)
-    for name, (whole, window) in tqdm(tiles.items(), "cutting", unit="tile", disable=None, leave=False):
-        image, mask = images[whole]
-        _cut(image, window, out / f"{name}.jpg", overwrite, driver="JPEG", quality=QUALITY)
-        _cut(mask, window, out / f"{name}_m.png", overwrite, driver="PNG")
-    return (out,)
+    if not tiles:
+        raise GeoPointSegError(
+            f"expected orthophotos of {tile} × {tile} pixels or more in {root}, got none: choose a smaller --tile"
+        )
+    out = root / "output"
+    there = {path.name for path in out.glob("*")}
+    if there and not overwrite:
+        raise GeoPointSegError(
+            f"expected no tiles in {out} yet, got {len(there):,} files: add --overwrite to replace them"
+        )
+    ours = {name for name in there if OURS.fullmatch(name)}
+    if foreign := sorted(there - ours):
+        raise GeoPointSegError(
+            f"expected nothing but tiles in {out}, to replace them, got {foreign[0]}: move it elsewhere"
+        )
+    with (
+        replacing_folder(out, ours, overwrite=overwrite) as partial,
+        tqdm(total=len(tiles), desc="cutting", unit="tile", disable=None, leave=False) as bar,
+    ):
+        for whole, (image, mask) in images.items():
+            with rasterio.open(image) as pixels, rasterio.open(mask) as codes:
+                for name, (_, window) in ((n, found) for n, found in tiles.items() if found[0] == whole):
+                    _cut(pixels, window, partial / f"{name}.jpg", driver="JPEG", quality=QUALITY)
+                    _cut(codes, window, partial / f"{name}_m.png", driver="PNG")
+                    bar.update()
+    return CutReport((out,), len(tiles))
 
 
-def _cut(source_path: Path, window: Window, out: Path, overwrite: bool, **options: object) -> None:
+def _cut(source: DatasetReader, window: Window, out: Path, **options: object) -> None:
     """Write a window as an image of its own, with a world file."""
-    with rasterio.open(source_path) as source:
-        pixels = source.read(window=window.to_rasterio())
-        transform = source.transform * Affine.translation(window.col, window.row)
+    pixels = source.read(window=window.to_rasterio())
+    transform = source.transform * Affine.translation(window.col, window.row)
     count, height, width = pixels.shape
     profile = {"count": count, "height": height, "width": width, "dtype": pixels.dtype, "transform": transform}
-    with replacing(out, overwrite=overwrite) as partial:
-        with rasterio.open(partial, "w", worldfile=True, **profile, **options) as target:
-            target.write(pixels)
-        world = partial.with_suffix(".wld")
-        world.replace(out.with_suffix(".wld"))
+    with rasterio.open(out, "w", worldfile=True, **profile, **options) as target:
+        target.write(pixels)
+    out.with_name(f"{out.name}.aux.xml").unlink(missing_ok=True)  # the world file says the same

@@ -27,7 +27,7 @@ from geopointseg.datasets.find import by_stem, first_folder, made_up_place, miss
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, replacing
 from geopointseg.legend.files import read_legend
-from geopointseg.raster import find_rasters, open_raster, raster_classes, read_labels, reading
+from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes, read_labels, reading
 
 __all__ = ["DATASET", "LssqpsReport", "Part", "classes", "pairs", "to_lssqps"]
 
@@ -123,8 +123,10 @@ def to_lssqps(
         The account of the tiles, and the values of the classes.
 
     Raises:
-        GeoPointSegError: rasters and truth do not pair up, do not lie on one grid, are not of uint8, or are smaller than a tile.
+        GeoPointSegError: no size of a tile, or rasters and truth do not pair up, do not lie on one grid, are not of uint8, or are smaller than a tile.
     """
+    if tile < 1:
+        raise GeoPointSegError(f"expected a --tile of 1 pixel or more, got {tile}")
     images = [open_raster(path) for path in find_rasters(rasters)]
     masks = [open_raster(path) for path in find_rasters(truth)]
     by_name = {mask.path.stem: mask for mask in masks}
@@ -134,14 +136,14 @@ def to_lssqps(
         raise GeoPointSegError(f"expected one class raster for each of {len(images)} rasters, got {len(masks)}")
     named = raster_classes(masks[0].path)
     values = _values(named)
+    for image, mask in zip(images, masks, strict=True):
+        _require_photograph(image, mask)
+    pairs_of = tuple((name, int(values[i])) for i, name in enumerate(named.names))
+    rows = [(n, str(v), c) for (n, v), c in zip(pairs_of, named.colors, strict=True) if v]
+    _require_same_classes(out / NAMES, rows, overwrite=overwrite)
     folders = [new_folder(out / part / kind) for kind in ("Images", "Target")]
     count = 0
     for image, mask in tqdm(list(zip(images, masks, strict=True)), "cutting", unit="raster", disable=None, leave=False):
-        if image.dtype != "uint8" or len(image.bands) < 3 or not image.grid.matches(mask.grid):
-            raise GeoPointSegError(
-                f"expected three bands of uint8, and truth on the same grid, got {len(image.bands)} of {image.dtype} in "
-                f"{image.path} and {mask.path}: LSSQPS knows photographs only"
-            )
         for number, window in enumerate(image.grid.tiles(tile)):  # numbered as LandCover.ai's split.py does
             ids = read_labels(mask.path, window)
             if ids.shape != (tile, tile) or (ids == UNLABELLED).all():
@@ -157,11 +159,43 @@ def to_lssqps(
         raise GeoPointSegError(
             f"expected labelled tiles of {tile} × {tile} pixels, got none: choose a smaller --tile, or check the class rasters"
         )
-    pairs_of = tuple((name, int(values[i])) for i, name in enumerate(named.names))
     with replacing(out / NAMES, overwrite=True) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        rows = [(n, v, c) for (n, v), c in zip(pairs_of, named.colors, strict=True) if v]
         csv.writer(file).writerows([("name", "code", "color"), *rows])
     return LssqpsReport((*folders, out / NAMES), count, pairs_of)
+
+
+def _require_photograph(image: Raster, mask: Raster) -> None:
+    """Refuse what LSSQPS does not read.
+
+    Raises:
+        GeoPointSegError: not three bands of uint8, or truth that does not lie under them.
+    """
+    if image.dtype != "uint8" or len(image.bands) < 3:
+        raise GeoPointSegError(
+            f"expected three bands of uint8, got {len(image.bands)} of {image.dtype} in {image.path}: LSSQPS knows photographs only; "
+            "'gdal_translate -ot Byte -scale' makes one"
+        )
+    if not image.grid.matches(mask.grid):
+        raise GeoPointSegError(
+            f"expected truth on the grid of {image.path}, got {mask.path} on another: give the truth of these rasters, in their order"
+        )
+
+
+def _require_same_classes(path: Path, rows: Sequence[tuple[str, ...]], *, overwrite: bool) -> None:
+    """Refuse to rename the classes of another part, whose targets have their values already.
+
+    Raises:
+        GeoPointSegError: the file names other classes.
+    """
+    if overwrite or not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        before = [tuple(row) for row in csv.reader(file)][1:]
+    if before != list(rows):
+        raise GeoPointSegError(
+            f"expected the classes of {path}, {', '.join(row[0] for row in before)}, got {', '.join(row[0] for row in rows)}: choose "
+            "another --out, or --overwrite if no other part is of them"
+        )
 
 
 def _values(named: Classes) -> NDArray[np.uint8]:

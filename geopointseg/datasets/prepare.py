@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.datasets.dataset import Pair
+from geopointseg.datasets.find import require_first
 from geopointseg.datasets.table import find_dataset
 from geopointseg.datasets.write import grid_of, write_image, write_truth
 from geopointseg.errors import GeoPointSegError
@@ -83,8 +84,7 @@ def prepare(
     """
     adapter = find_dataset(name)
     options = {"imagery": imagery, "labels": labels, "ndsm": ndsm, "scheme": scheme}
-    if first is not None and first < 1:
-        raise GeoPointSegError(f"expected at least 1 image as --first, got {first}")
+    require_first(first)
     pairs = find_pairs(adapter, Path(root), split or adapter.DATASET.splits[0], **options)[:first]
     return write_pairs(
         pairs, classes_at(adapter, Path(root)), out / "images", out / "truth", copy=copy, overwrite=overwrite
@@ -133,13 +133,38 @@ def write_pairs(
         copy: Write GeoTIFFs instead of virtual rasters.
         final: Folder that the rasters will be moved to, as deep as `images`, so that the paths in them are right there.
         overwrite: Replace existing files.
+
+    Raises:
+        GeoPointSegError: see `prepare`; then what was written is removed again.
     """
     if not pairs:
         raise GeoPointSegError("expected some images, got none: choose another --split")
     for folder in (images, truth):
         new_folder(folder)
-    for pair in pairs:
-        require_new(images / f"{pair.name}{'.tif' if copy else '.vrt'}", overwrite=overwrite)
+    targets = [images / f"{pair.name}{'.tif' if copy else '.vrt'}" for pair in pairs]
+    targets += [truth / f"{pair.name}.tif" for pair in pairs if pair.truth]
+    for target in targets:
+        require_new(target, overwrite=overwrite)
+    new = [target for target in targets if not target.exists()]
+    try:
+        return _write_pairs(pairs, classes, images, truth, copy=copy, final=final, overwrite=overwrite)
+    except BaseException:
+        for target in new:
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _write_pairs(
+    pairs: Sequence[Pair],
+    classes: Classes,
+    images: Path,
+    truth: Path,
+    *,
+    copy: bool,
+    final: Path | None,
+    overwrite: bool,
+) -> PrepareReport:
+    """Write the rasters and class rasters of pairs, one after the other."""
     pixels, written, truths, notes = np.zeros(256, np.int64), [], [], []
     for pair in tqdm(pairs, "preparing", unit="image", disable=None if len(pairs) > 1 else True, leave=False):
         grid = grid_of(pair)

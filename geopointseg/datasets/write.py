@@ -143,14 +143,13 @@ def strips(grid: Grid) -> Iterator[Window]:
 
 def _strange(pair: Pair, unknown: Counter[str], classes: Classes) -> GeoPointSegError:
     """The error for truth that holds what is no class."""
-    first = ", ".join(f"{value} ({n:,} pixels)" for value, n in unknown.most_common(SHOWN))
+    first = ", ".join(f"{value} ({n:,})" for value, n in unknown.most_common(SHOWN))
     rest = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
     in_colors = next(iter(unknown)).startswith("#")
     known = classes.colors if in_colors else map(str, classes.codes)
     return GeoPointSegError(
         f"expected only the {'colours' if in_colors else 'codes'} {', '.join(known)} of the classes in {pair.truth[0]}, got "
-        f"{sum(unknown.values()):,} pixels of {len(unknown)} others: {first}{rest}: fetch the file again, or correct it; "
-        "a copy that was resized or saved as JPEG is of no use"
+        f"{sum(unknown.values()):,} pixels of others: {first}{rest}: {pair.advice}"
     )
 
 

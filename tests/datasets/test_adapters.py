@@ -112,9 +112,7 @@ def test_an_unknown_colour_is_an_error_that_counts_it(tmp_path):
     pixels[:, :2, :5] = np.array([1, 2, 3])[:, None, None]
     pixels[:, 9, 9] = 77
     make.tif(tmp_path / "data" / "5_Labels_all" / "top_potsdam_2_10_label.tif", pixels)
-    with pytest.raises(
-        GeoPointSegError, match=r"got 11 pixels of 2 others: #010203 \(10 pixels\), #4d4d4d \(1 pixels\)"
-    ):
+    with pytest.raises(GeoPointSegError, match=r"got 11 pixels of others: #010203 \(10\), #4d4d4d \(1\): fetch"):
         prepare("potsdam", tmp_path / "data", out=tmp_path / "out")
     assert not list((tmp_path / "out" / "truth").iterdir())
 

@@ -19,6 +19,7 @@ from geopointseg.datasets.table import ADAPTERS, table
 from geopointseg.errors import GeoPointSegError
 
 ZIP = "landcover.ai.v1.zip"
+MARK = f".{ZIP}.fetched"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_a_truncated_archive_leaves_no_data_set(site, tmp_path, packed, monkeypa
     site.files[f"/{ZIP}"] = packed[: len(packed) // 2]
     with pytest.raises(GeoPointSegError, match=r"damaged or cut short"):
         fetched(site, tmp_path)
-    nothing_but(tmp_path, ZIP)
+    nothing_but(tmp_path, ZIP, MARK)
 
 
 def test_a_hostile_archive_leaves_no_data_set(site, tmp_path, packed, monkeypatch):
@@ -120,18 +121,20 @@ def test_a_hostile_archive_leaves_no_data_set(site, tmp_path, packed, monkeypatc
     site.files[f"/{ZIP}"] = hostile.read_bytes()
     with pytest.raises(GeoPointSegError, match=r"'../../evil.txt', which is a path that leaves the folder"):
         fetched(site, root)
-    nothing_but(root, ZIP)
+    nothing_but(root, ZIP, MARK)
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_no_room_to_unpack_leaves_no_data_set(site, tmp_path, monkeypatch, packed):
-    free = iter([10**9, 10**9, 10])
+    free = iter([10**9, 10**9, 10**9, 10])
     with monkeypatch.context() as full:
         full.setattr(archive.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
         with pytest.raises(GeoPointSegError, match=rf"of room on the disk of .* to unpack {re.escape(ZIP)}"):
             fetched(site, tmp_path)
-    nothing_but(tmp_path, ZIP)
+    nothing_but(tmp_path, ZIP, MARK)
     assert download("landcoverai", tmp_path, accept_licence=True).images["val"] == 41  # the archive lies there
+    assert not (tmp_path / ZIP).exists()  # fetched by the run before: not the user's
+    assert not (tmp_path / MARK).exists()
 
 
 def test_a_kill_while_files_take_their_places_is_undone_by_the_next_run(site, tmp_path, monkeypatch):
@@ -165,7 +168,7 @@ def test_an_archive_cannot_speak_for_us(site, tmp_path, packed, monkeypatch, nam
     site.files[f"/{ZIP}"] = hostile.read_bytes()
     with pytest.raises(GeoPointSegError, match=r"do not trust this copy"):
         fetched(site, tmp_path / "root")
-    nothing_but(tmp_path / "root", ZIP)
+    nothing_but(tmp_path / "root", ZIP, MARK)
 
 
 def test_a_list_of_what_was_placed_removes_nothing_outside(tmp_path, copy_of):
@@ -179,6 +182,50 @@ def test_a_list_of_what_was_placed_removes_nothing_outside(tmp_path, copy_of):
     assert root.is_dir()
 
 
+def test_what_somebody_removed_is_fetched_again(site, tmp_path):
+    fetched(site, tmp_path)
+    for entry in tmp_path.iterdir():
+        if not entry.name.startswith("."):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    assert fetched(site, tmp_path).fetched == (ZIP,)
+    assert "nothing to do" in str(fetched(site, tmp_path))
+
+
+def test_room_for_all_archives_is_asked_for_before_the_first(monkeypatch, tmp_path):
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda _: SimpleNamespace(free=100 * 10**9))
+    with (
+        serving() as one,
+        pytest.raises(
+            GeoPointSegError,
+            match=r"expected 235.0 GB of room on the disk of .* to fetch and unpack FLAIR #1, got 100.0 GB",
+        ),
+    ):
+        download("flair", tmp_path, mirror=one.url)
+    assert not one.seen
+
+
+def test_one_archive_of_two_leaves_nothing_and_waits_for_the_other(copy_of, tmp_path):
+    root, _ = copy_of("gid")
+    base = root / "Large-scale Classification_5classes"
+    make.archive(base / "label_5classes", tmp_path / "label_5classes.zip")
+    with pytest.raises(
+        GeoPointSegError, match=r"expected images of GID.* in label_5classes.zip, got none: put its other"
+    ):
+        download("gid", tmp_path)
+    nothing_but(tmp_path, "label_5classes.zip")
+    make.archive(base / "image_RGB", tmp_path / "image_RGB.zip")
+    assert download("gid", tmp_path).images["all"] == 5
+    assert all(pair.truth for pair in ADAPTERS["gid"].pairs(tmp_path, "all"))
+
+
+def test_only_must_fit_an_archive(tmp_path):
+    with pytest.raises(
+        GeoPointSegError,
+        match=r"expected a --only that fits .* FLAIR #1, got X\*: they are D004_2021.zip.*\(50 of them\)",
+    ):
+        download("flair", tmp_path, only="X*")
+
+
 def test_files_that_are_in_the_way_are_kept(site, tmp_path):
     (tmp_path / "images").mkdir()
     mine = next(iter(landcoverai.DATASET.splits)) + ".txt"
@@ -186,7 +233,7 @@ def test_files_that_are_in_the_way_are_kept(site, tmp_path):
     with pytest.raises(GeoPointSegError, match=rf"expected room for {mine}.*move it elsewhere"):
         fetched(site, tmp_path)
     assert (tmp_path / mine).read_text() == "mine"
-    nothing_but(tmp_path, mine, "images", ZIP)
+    nothing_but(tmp_path, mine, "images", ZIP, MARK)
 
 
 def test_archives_put_there_by_hand_are_unpacked(tmp_path):
@@ -221,6 +268,8 @@ def test_what_cannot_be_fetched_says_how_to_get_it(tmp_path):
         GeoPointSegError, match=r"expected an archive of ISPRS Potsdam in .*ask for it at https://www.isprs.org"
     ):
         download("potsdam", tmp_path / "p")
+    with pytest.raises(GeoPointSegError, match=r"expected ISPRS Potsdam, patches, in .*put Image_0.tif"):
+        download("potsdam-patches", tmp_path / "p")
     with pytest.raises(GeoPointSegError, match=r"expected an address of the web as --mirror"):
         download("pets", tmp_path / "q", mirror="disk/pets")
 
@@ -258,3 +307,11 @@ def test_the_commands_list_and_refuse(tmp_path, capsys):
     assert len(table().rows) == len(ADAPTERS) + 1
     assert main(["download", "landcoverai", str(tmp_path)]) == 2
     assert "--accept-licence" in capsys.readouterr().err
+
+
+def test_the_command_says_how_to_go_on(copy_of, capsys):
+    root, _ = copy_of("zurich")
+    assert main(["download", "zurich", str(root)]) == 0
+    text = capsys.readouterr().out
+    assert "images: 20 all, 15 train, 5 test" in text
+    assert f"next: geopointseg prepare zurich {root}" in text

@@ -99,7 +99,7 @@ def test_a_file_that_lies_there_is_checked_and_kept(site, tmp_path):
 
 def test_a_missing_file_is_not_asked_for_again(site, tmp_path):
     del site.files["/a.zip"]
-    with pytest.raises(GeoPointSegError, match=r"the server answers 404.*put it at"):
+    with pytest.raises(GeoPointSegError, match=r"the server answers 404 Not Found; nothing came.*put it at"):
         fetch.fetch(remote(site), tmp_path)
     assert len(site.seen) == 1
     assert not list(tmp_path.iterdir())
@@ -116,7 +116,7 @@ def test_no_server_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "PAUSE", 0)
     with serving() as gone:
         pass
-    with pytest.raises(GeoPointSegError, match=r"broke 2 times \(ConnectionError\)"):
+    with pytest.raises(GeoPointSegError, match=r"broke 2 times \(Connection refused\); nothing came"):
         fetch.fetch(remote(gone), tmp_path, tries=2)
 
 

@@ -1,5 +1,7 @@
 """Any folder of images and masks, with a palette as people have it."""
 
+import shutil
+
 import make
 import numpy as np
 import pytest
@@ -72,8 +74,16 @@ def test_what_the_palette_drops_is_unlabelled_and_the_rest_an_error(folder):
         make.pil(root / kind / f"{name}.png", values)
         report = prepared(root, kind, "classes.yaml", overwrite=True)
         assert report.unlabelled == 3 * 24
-        with pytest.raises(GeoPointSegError, match=r"got 72 pixels of 1 others: (#000000|0) \(72 pixels\)"):
-            prepared(root, kind, "classes.csv", overwrite=True)
+        shutil.rmtree(root / "out")
+        with pytest.raises(
+            GeoPointSegError,
+            match=r"got 72 pixels of others: (#000000|0) \(72\): add a class to .*csv, or .* --unlabelled",
+        ):
+            prepared(root, kind, "classes.csv")
+        assert not [path for path in (root / "out").rglob("*") if path.is_file()]  # nor what came before it
+        assert prepared(root, kind, "classes.csv", unlabelled=["#000", "0"]).unlabelled == 3 * 24
+    with pytest.raises(GeoPointSegError, match=r"expected a colour .* for '--unlabelled' in the command, got 'black'"):
+        prepared(root, "codes", "classes.csv", unlabelled=["black"])
 
 
 def test_a_world_file_and_a_crs_are_a_place(folder):
@@ -113,6 +123,8 @@ def test_a_palette_without_what_the_masks_hold_is_refused(folder):
         prepared(root, "colours", "names.csv")
     with pytest.raises(GeoPointSegError, match=r"expected a code for every class in colors.csv.* none for forest"):
         prepared(root, "codes", "colors.csv")
+    with pytest.raises(GeoPointSegError, match=r"--images .*photos, which matches none: name the files in the folder"):
+        prepare_folder(images=str(root / "photos"), masks=str(root / "codes" / "*"), palette=root / "classes.csv")
     with pytest.raises(GeoPointSegError, match=r"--images .* matches none"):
         prepare_folder(images=str(root / "no*.jpg"), masks=str(root / "codes" / "*"), palette=root / "classes.csv")
 

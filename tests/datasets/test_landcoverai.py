@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from geopointseg.cli import main
 from geopointseg.datasets import landcoverai, landcoverai_tiles
 from geopointseg.datasets.find import by_stem
 from geopointseg.datasets.prepare import prepare, write_pairs
@@ -98,7 +99,9 @@ def test_cut_tiles_read_back_with_their_place(tmp_path):
     place = {"crs": "EPSG:2180", "transform": make.Affine(0.25, 0, 300_000, 0, -0.25, 500_000)}
     make.tif(tmp_path / "images" / "N-1.tif", make.picture(rng, ids).astype(np.uint8), **place)
     make.tif(tmp_path / "masks" / "N-1.tif", ids, **place)
-    landcoverai_tiles.cut(tmp_path, tile=16)
+    report = landcoverai_tiles.cut(tmp_path, tile=16)
+    assert str(report) == "6 tiles, each with a mask and a world file"
+    assert {path.suffix for path in (tmp_path / "output").iterdir()} == {".jpg", ".png", ".wld"}
     names = by_stem((tmp_path / "output").glob("*.jpg"))
     assert sorted(names) == ["N-1_0", "N-1_1", "N-1_2", "N-1_4", "N-1_5", "N-1_6"]  # 3 and 7 reach beyond the edge
     pairs = landcoverai_tiles.pairs(tmp_path, "all")
@@ -110,6 +113,52 @@ def test_cut_tiles_read_back_with_their_place(tmp_path):
             np.testing.assert_array_equal(source.read(1), ids[row : row + 16, col : col + 16])
             assert source.crs.to_epsg() == 2180
             assert source.transform.almost_equals(place["transform"] @ make.Affine.translation(col, row))
+
+
+def test_tiles_are_cut_whole_or_not_at_all(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    ids = make.blobs(rng, 20, 20, 5)
+    for folder, array in (("images", make.picture(rng, ids).astype(np.uint8)), ("masks", ids)):
+        make.tif(tmp_path / folder / "N-1.tif", array, transform=make.Affine(0.25, 0, 300_000, 0, -0.25, 500_000))
+    command, out = ["cut-landcoverai", str(tmp_path), "--tile"], tmp_path / "output"
+    for tile, said in (
+        ("0", "expected a --tile of 1 pixel or more, got 0"),
+        ("512", "expected orthophotos of 512 × 512 pixels or more"),
+    ):
+        assert main([*command, tile]) == 2
+        assert said in capsys.readouterr().err
+    one, calls = landcoverai_tiles._cut, []
+
+    def killed(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        one(*arguments, **options)
+
+    with monkeypatch.context() as moment:
+        moment.setattr(landcoverai_tiles, "_cut", killed)
+        assert main([*command, "10"]) == 130
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks"]
+    capsys.readouterr()
+    assert main([*command, "10"]) == 0
+    assert f"next: geopointseg prepare landcoverai-tiles {tmp_path}" in capsys.readouterr().out
+    assert main([*command, "5"]) == 2
+    assert "expected no tiles in" in capsys.readouterr().err
+    assert main([*command, "5", "--overwrite"]) == 0
+    assert len(list(out.glob("*.jpg"))) == 16
+    (out / "notes.txt").touch()
+    assert main([*command, "5", "--overwrite"]) == 2
+    assert "got notes.txt: move it elsewhere" in capsys.readouterr().err
+    assert len(list(out.glob("*.jpg"))) == 16
+
+
+def test_lists_and_size_of_the_tiles_must_agree(copy_of):
+    root, _ = copy_of("landcoverai")
+    with pytest.raises(
+        GeoPointSegError, match=r"expected the size of the tiles that the lists .* as --tile, got 4: leave it"
+    ):
+        landcoverai.pairs(root, "train", tile=4)
+    assert len(landcoverai.pairs(root, "train", tile=4, scheme="lssqps")) == 41
 
 
 def test_tiles_of_the_official_script_get_their_place_back(tmp_path):

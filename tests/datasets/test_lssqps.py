@@ -87,12 +87,29 @@ def test_what_lssqps_cannot_hold_is_refused(raster_file, scene, tmp_path):
     deep = raster_file(np.ones((3, 40, 70)), "a.tif", dtype="uint16")
     with pytest.raises(GeoPointSegError, match=r"expected three bands of uint8.* got 3 of uint16"):
         to_lssqps([str(deep)], truth=[str(truth)], out=tmp_path / "d")
+    assert not (tmp_path / "d").exists()
     small = raster_file(np.ones((3, 40, 70)), "a.tif", dtype="uint8")
     with pytest.raises(GeoPointSegError, match=r"expected labelled tiles of 512 × 512 pixels, got none"):
         to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e")
+    with pytest.raises(GeoPointSegError, match=r"expected a --tile of 1 pixel or more, got 0"):
+        to_lssqps([str(small)], truth=[str(truth)], out=tmp_path / "e", tile=0)
     other, third = (raster_file(np.zeros((4, 4), np.uint8), name) for name in ("x.tif", "y.tif"))
     with pytest.raises(GeoPointSegError, match=r"expected one class raster for each of 1 rasters, got 2"):
         to_lssqps([str(small)], truth=[str(other), str(third)], out=tmp_path / "f")
+
+
+def test_another_part_has_the_same_classes(scene, tmp_path):
+    image, truth, _ = scene(["a", "b"])
+    options = {"truth": [str(truth)], "out": tmp_path / "Dataset", "tile": 20}
+    to_lssqps([str(image)], **options)
+    to_lssqps([str(image)], part="Val", **options)
+    with make.rasterio.open(truth, "r+") as source:
+        source.update_tags(CLASSES=Classes.colored(["b", "c"], range(2)).to_tag())
+    with pytest.raises(
+        GeoPointSegError, match=r"expected the classes of .*classes.csv, a, b, got b, c: choose another --out"
+    ):
+        to_lssqps([str(image)], part="Test", **options)
+    assert not (tmp_path / "Dataset" / "Test").exists()
 
 
 def test_the_command_writes_and_prepare_reads(scene, tmp_path, capsys):

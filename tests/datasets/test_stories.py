@@ -178,6 +178,32 @@ def test_a_split_without_truth_is_refused_where_it_is_asked_for(copy_of, tmp_pat
     assert "expected truth of the split val of DeepGlobe land cover, got none" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["landcoverai"], ["potsdam"], ["dataset", "zurich"]])
+def test_no_images_at_all_are_refused_before_anything_is_made(command, tmp_path, capsys):
+    assert main([*command, str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--first", "0"]) == 2
+    assert "expected at least 1 image as --first, got 0" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_orthophotos_of_another_pixel_are_told(tmp_path, capsys):
+    ids = np.zeros((8, 8), np.uint8)
+    place = {"crs": "EPSG:2180", "transform": make.Affine(0.25, 0, 300_000, 0, -0.25, 500_000)}
+    make.tif(tmp_path / "data" / "images" / "N-1.tif", np.stack([ids] * 3), **place)
+    make.tif(tmp_path / "data" / "masks" / "N-1.tif", ids, **place)
+    command = [
+        "landcoverai",
+        str(tmp_path / "data"),
+        "--out",
+        str(tmp_path / "out"),
+        "--scheme",
+        "lssqps",
+        "--pixel",
+        "0.5",
+    ]
+    assert main(command) == 2
+    assert "expected orthophotos of 0.5 m" in capsys.readouterr().err
+
+
 def test_potsdam_without_its_archives_says_how_to_get_them(tmp_path, capsys):
     assert main(["potsdam", str(tmp_path)]) == 2
     assert "ask for it at https://www.isprs.org" in capsys.readouterr().err
