@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from geopointseg.classes import UNLABELLED
 from geopointseg.figures import save_figure
 from geopointseg.grid import Window
 from geopointseg.labels.burn import locate
 from geopointseg.labels.points import Points
 from geopointseg.maps.report import draw_points, label_picture, true_color
-from geopointseg.raster import Raster, Statistics
+from geopointseg.raster import Raster, Statistics, read_labels
 
 __all__ = ["Scene", "draw_panels", "telling_windows"]
 
@@ -37,7 +38,7 @@ class Scene:
 def draw_panels(
     path: Path, scenes: Sequence[Scene], statistics: Statistics, points: Points, *, rows: int = ROWS, side: int = SIDE
 ) -> Path:
-    """Draw image, truth where there is some, points on their pseudo-mask, and map, for windows with points of many classes.
+    """Draw image, truth if any lies in these windows, points on their pseudo-mask, and map, for windows with points of many classes.
 
     Args:
         path: PNG to write.
@@ -48,14 +49,14 @@ def draw_panels(
         side: Of a window in pixels.
     """
     chosen = telling_windows([scene.raster for scene in scenes], points, rows=rows, side=side)
-    with_truth = scenes[0].truth is not None
+    with_truth = any(_is_known(scenes[number].truth, window) for number, window in chosen)
     titles = ["image", *(["truth"] if with_truth else []), "points, pseudo-mask", "map", *scenes[0].more]
     figure = Figure(figsize=(3 * len(titles), 3.05 * len(chosen) + 0.9), layout="constrained")
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
     for row, (number, window) in zip(axes, chosen, strict=True):
         scene = scenes[number]
         west, south, east, north = scene.raster.grid.window_bounds(window)
-        files = [*([scene.truth] if scene.truth else []), scene.mask, scene.map, *scene.more.values()]
+        files = [*([scene.truth] if scene.truth and with_truth else []), scene.mask, scene.map, *scene.more.values()]
         pictures = [label_picture(file, points.classes, window) for file in files]
         for axis, picture in zip(row, [true_color(scene.raster, statistics, window), *pictures], strict=True):
             axis.imshow(picture, extent=(west, east, south, north), interpolation="nearest")
@@ -69,6 +70,11 @@ def draw_panels(
     handles = [Patch(facecolor=color, edgecolor="0.3", label=name) for name, color in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
     return save_figure(figure, path)
+
+
+def _is_known(truth: Path | None, window: Window) -> bool:
+    """Whether truth says anything in a window."""
+    return truth is not None and bool((read_labels(truth, window) != UNLABELLED).any())
 
 
 def telling_windows(
