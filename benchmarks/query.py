@@ -23,7 +23,9 @@ Curve = list[tuple[float, float]]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TARGET, SHARE = 50, 0.6
 SETS = ("dubai", "korea")
-CHOSEN = "the powers in hybrid's worth were chosen on korea, among ten tries with these seeds; nothing was chosen on dubai"
+CHOSEN = (
+    "the powers in hybrid's worth were chosen on korea, among ten tries with these seeds; nothing was chosen on dubai"
+)
 
 
 def main() -> None:
