@@ -3,7 +3,7 @@
 An annotator that knows the truth answers (`pipelines.experiments.active`); the learner is a random forest on superpixels, or
 the network of `geopointseg run`. The bound: hybrid reaches the mIoU that random sampling has at 50 points per 512² pixels
 with at most 60 % of them. `--shard i/n` runs a share of all curves, so that several processes may work side by side; curves
-that are there are not made again.
+that are there are not made again, and with `--kept` none is made.
 """
 
 import json
@@ -23,6 +23,9 @@ Curve = list[tuple[float, float]]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 TARGET, SHARE = 50, 0.6
 SETS = ("dubai", "korea")
+CHOSEN = (
+    "the powers in hybrid's worth were chosen on korea, among ten tries with these seeds; nothing was chosen on dubai"
+)
 
 
 def main() -> None:
@@ -39,6 +42,7 @@ def main() -> None:
     given.add_argument("--every", type=float, default=10, help="and of each further one")
     given.add_argument("--errors", type=float, default=0.0, help="share of wrong answers")
     given.add_argument("--shard", default="1/1", help="i/n: this share of the curves")
+    given.add_argument("--kept", action="store_true", help="make no curve, show those that are there")
     options = given.parse_args()
     if options.quick:
         options.sets, options.seeds, options.strategies = ["synthetic"], 2, ["random", "hybrid"]
@@ -54,7 +58,7 @@ def main() -> None:
     for place, (name, strategy, seed) in enumerate(jobs):
         kept = options.work / name / "query" / options.setting
         kept /= f"{strategy}-{options.first:g}-{options.every:g}-{options.errors:g}-{seed}.json"
-        if not kept.exists() and place % of == number - 1:
+        if not kept.exists() and not options.kept and place % of == number - 1:
             if name not in grounds:
                 folder = options.work / name
                 grounds[name] = prepare_ground(DATA_SETS[name](folder), options.setting, folder)
@@ -92,6 +96,8 @@ def judge(
         targets[key] = f"<= {SHARE}"
         met.append(figures.get(key, np.inf) <= SHARE)
         parts.append(f"\n{name}\n{table(rows)}")
+    if not vars(options)["quick"]:
+        parts.append(f"\n{CHOSEN}")
     missing = {} if vars(options)["quick"] else {f"{name}: hybrid, share of points": f"<= {SHARE}" for name in SETS}
     met += [key in figures for key in missing]  # a set without curves is no proof
     return "\n".join(parts), figures, targets | missing, bool(met) and all(met)

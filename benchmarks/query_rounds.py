@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from benchmarks.accuracy_data import Data, SettingName, prepare
+from benchmarks.accuracy_data import Data, prepare
 from geopointseg.classes import UNLABELLED
 from geopointseg.confusion import scores
 from geopointseg.grid import Window
@@ -21,6 +21,7 @@ from geopointseg.labels.candidates import interior
 from geopointseg.raster import open_raster, raster_classes, read_labels
 from pipelines.experiments.active import answer
 from pipelines.experiments.forests import TREES, cut, features, region_statistics
+from pipelines.experiments.settings import SettingName
 
 __all__ = ["Ground", "forest", "miou", "prepare_ground", "rounds"]
 

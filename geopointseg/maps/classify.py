@@ -121,7 +121,8 @@ def decided(
     known = valid(read(raster, inside))
     ids[~known] = UNLABELLED
     if adding:
-        shares = np.where(known, weighed / weighed.sum(axis=0), np.float32(np.nan))
+        shares = weighed / weighed.sum(axis=0)
+        shares[:, ~known] = np.nan  # in place: a band is large
         for add in adding:
             add(inside, shares)
     return ids

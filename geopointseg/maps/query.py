@@ -12,6 +12,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import rasterio
 from numpy.typing import NDArray
 
 from geopointseg.classes import Classes
@@ -33,6 +34,9 @@ from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, op
 __all__ = ["QueryReport", "query"]
 
 NO_MODEL: Strategy = "stratified"
+CACHE = (
+    64 * 2**20
+)  # bytes of blocks that GDAL keeps, of its own accord a twentieth of all memory: each is read once or twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def query(
     streams = (
         (one, predicted(tasks, asks, one, uncertainty, options) if tasks else unpredicted(one)) for one in rasters
     )
-    seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE):
+        seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
     chosen = seen.table.at(choose(seen.table, n, strategy=strategy, seed=seed, land=seen.land))
     asked = _account(chosen, own, seen.land)
     places = seen.places(chosen, measured, size)
