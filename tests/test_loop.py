@@ -22,7 +22,8 @@ from geopointseg.synthetic import CLASS_NAMES
 from pipelines.experiments.active import annotate, answer
 from pipelines.points_to_map import run
 
-BETTER = 0.05  # measured: 0.08, and 0.18 with the legend in another order
+BETTER = 0.1  # on average; measured: 0.40, 0.38 and 0.01, and 0.03 on average where nothing is answered (256² pixels)
+WORSE = -0.05  # of no seed: one training differs from the next by as much
 
 
 def test_an_annotator_errs_as_often_as_told_and_leaves_open_what_nobody_knows():
@@ -100,11 +101,11 @@ def two_rounds(folder, seed):
 
     One legend for both, so that a class nobody has clicked yet counts as 0 and is not left out.
     """
-    scene = write_scene(folder / "scene", height=256, width=256, seed=seed)
+    scene = write_scene(folder / "scene", height=320, width=320, seed=seed)
     truth, legend = [str(scene.truth)], folder / "classes.yaml"
     legend.write_text("classes:\n" + "".join(f"  - {{name: {name}}}\n" for name in CLASS_NAMES))
     options = {"raster": [str(scene.image)], "split": Split(0), "spreading": Spreading(), "seed": seed}
-    options |= {"chip": 64, "batch_size": 4, "steps": 60}
+    options |= {"chip": 64, "batch_size": 4, "steps": 100}
     asked(scene, folder / "first.gpkg", 16, seed=seed)
     first = annotate(folder / "first.gpkg", truth, class_field="class", out=folder / "points.gpkg")
     one = run(**options, source=PointSource(first, "class", classes=legend), out=folder / "one")
@@ -126,5 +127,5 @@ def two_rounds(folder, seed):
 def test_answers_go_through_run_from_the_last_model_and_improve_the_held_out_score(tmp_path):
     scores = np.array([two_rounds(tmp_path / str(seed), seed) for seed in range(3)])
     gains = scores[:, 1] - scores[:, 0]
-    assert (gains > 0).all(), scores
+    assert (gains > WORSE).all(), scores
     assert gains.mean() >= BETTER, scores
