@@ -66,7 +66,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     renamed = PAGES | {"LICENSE": "licence.md", "notebooks": "notebooks/index.md"}
     markdown = re.sub(r"\[([^\]]*)\]\((?:\.\./)*tests/[^)]+\)", r"\1", markdown)  # the site has no tests to lead to
 
-    markdown = re.sub(r"\| (https?://([^/\s|]+)[^\s|]*) (?=\|)", r"| [\2](\1) ", markdown)  # a cell of a table: short, and a link
+    markdown = re.sub(r"\| (https?://[^\s|]+) (?=\|)", r"| [page](\1) ", markdown)  # whole addresses make it too wide
 
     def mend(match: re.Match[str]) -> str:
         target, _, anchor = match[1].partition("#")
