@@ -73,6 +73,9 @@ def draw(name: str, layers: list, extent: QgsRectangle, legend: list) -> None:
     picture.attemptMove(QgsLayoutPoint(2, 2))
     picture.attemptResize(QgsLayoutSize(140, 114))
     picture.setLayers(layers)
+    # setExtent gives the item the extent's own shape, which may reach beyond the page: so take the item's.
+    high = max(extent.height(), extent.width() * 114 / 140)
+    extent = QgsRectangle.fromCenterAndSize(extent.center(), high * 140 / 114, high)
     picture.setExtent(extent)
     picture.setFrameEnabled(True)
     layout.addLayoutItem(picture)

@@ -51,7 +51,7 @@ def fit(nav: list[Any], there: set[str]) -> list[Any]:
             kept += [{title: inside}] if inside else []
         elif target.endswith("/"):
             pages = [uri for uri in there if uri.startswith(target) and uri.endswith(".md")]
-            pages.sort(key=lambda uri: (not uri.endswith("index.md"), uri))
+            pages.sort(key=lambda uri: (not uri.endswith("index.md"), uri.removesuffix(".md")))
             kept += [{title: pages}] if pages else []
         elif target in there:
             kept.append(entry)
@@ -65,6 +65,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     up = "../" * page.file.src_uri.count("/")
     renamed = PAGES | {"LICENSE": "licence.md", "notebooks": "notebooks/index.md"}
     markdown = re.sub(r"\[([^\]]*)\]\((?:\.\./)*tests/[^)]+\)", r"\1", markdown)  # the site has no tests to lead to
+
+    markdown = re.sub(r"\| (https?://[^\s|]+) (?=\|)", r"| [page](\1) ", markdown)  # whole addresses make it too wide
 
     def mend(match: re.Match[str]) -> str:
         target, _, anchor = match[1].partition("#")

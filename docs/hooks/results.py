@@ -23,6 +23,9 @@ INTRODUCTION = """# Results
 Written by a hook from the files in `benchmarks/results/`, each of which says its command, machine and date; bad figures stand
 here as good ones do. Each benchmark runs a named peer beside geopointseg in the same process group. Times are of two
 hyperthreads of a shared machine: believe the ratios more than the seconds, and run the command on yours.
+
+What each kind of click, spreading and network is worth, with tests and pictures, stands in the
+[technical report](report/report.html), made of the same files ([as PDF](report/report.pdf)).
 """
 
 
