@@ -68,7 +68,9 @@ def draw_panels(
         axis.set_title(title)
     names = zip(points.classes.names, points.classes.colors, strict=True)
     handles = [Patch(facecolor=color, edgecolor="0.3", label=name) for name, color in names]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
+    width = 0.6 + 0.09 * max(map(len, points.classes.names))  # inches that the longest name takes
+    columns = min(len(handles), max(1, int(3 * len(titles) / width)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return save_figure(figure, path)
 
 
