@@ -99,7 +99,7 @@ def query(
     classes: Path | None = None,
     window: int = 512,
     overlap: int = 64,
-    batch_size: int = 4,
+    batch_size: int = 2,
     computing: Computing = AUTO,
     crs: str | None = None,
     nodata: float | None = None,
