@@ -256,7 +256,7 @@ CHEAP = {
     "cluster": ["--epochs", "1", "--tile", "128"],
 }
 ELSEWHERE = re.compile(
-    r"hf://|/mnt/|--onnx|\bdemo\b|photos/|COMMAND|scene DIR|\bMASK\b|\bMODEL\b|…|big\.tif|other/"
+    r"hf://|/mnt/|--onnx|\bdemo\b|photos/|COMMAND|scene DIR|\bMASK\b|\bMODEL\b|…|big\.tif|other/|sentinel2\.tif"
     r"|geopointseg (area|experiment)\b"  # a sample has to be interpreted first; its own tests run it
 )
 

@@ -191,6 +191,7 @@ def _write(
             for window, ids in windows:
                 target.write(ids, 1, window=window.to_rasterio())
         rasterio.shutil.copy(plain, png, driver="PNG", strict=False)
+        plain.unlink()
 
 
 def _draw_legend(path: Path, classes: Classes) -> Path:
