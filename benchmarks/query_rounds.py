@@ -159,7 +159,7 @@ def rounds(
     points, now = first, "stratified"
     while points <= last + 1e-9:
         wanted = round(points * ground.per_512) - len(asked)
-        fresh = choose(table, wanted, strategy=now, seed=seed * 1000 + len(asked))  # type: ignore[arg-type]
+        fresh = choose(table, wanted, strategy=now, seed=seed * 1000 + len(asked))  # type: ignore[arg-type]  # `now` is a plain str to mypy
         asked = np.concatenate([asked, free[fresh]])
         said = np.concatenate([said, answer(ground.truth[free[fresh]], error_rate=error_rate, seed=seed)])
         table.asked[fresh] = True

@@ -65,7 +65,7 @@ def section(key: str, made: Callable[..., Any]) -> list[str]:
     lines += ["| key | what it is | unless given |", "|---|---|---|"]
     helps = {p.arg_name: p.description or "" for p in parse_from_object(made).params}
     if not dataclasses.is_dataclass(made):
-        helps |= {p.arg_name: p.description or "" for p in parse_from_object(made.__init__).params}  # type: ignore[misc]
+        helps |= {p.arg_name: p.description or "" for p in parse_from_object(made.__init__).params}  # type: ignore[misc]  # a class's own
     for name, parameter in inspect.signature(made).parameters.items():
         if key == "model" and name == "card":  # linked to the data
             continue

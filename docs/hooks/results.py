@@ -58,7 +58,7 @@ def summary(folder: Path) -> str:
     for path in sorted(folder.glob("*.txt")):
         found = last_line(path)
         aims = "<br>".join(aim(name, bound, found) for name, bound in found.get("targets", {}).items()) or "none set"
-        met = {True: "yes", False: "**no**"}.get(found.get("met"), "–")  # type: ignore[arg-type]
+        met = {True: "yes", False: "**no**"}.get(found.get("met"), "–")  # type: ignore[arg-type]  # JSON: of any type
         rows.append(f"| [{path.stem}](#{path.stem}) | {aims} | {met} |")
     return "\n".join([*rows, ""])
 

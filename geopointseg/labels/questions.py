@@ -22,6 +22,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geopointseg.classes import Classes
+from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.grid import Grid
 from geopointseg.labels.answers import ASIDE, EXTENTS, QUESTIONS
@@ -79,8 +80,13 @@ def write_questions(
         overwrite: Replace an existing one.
 
     Raises:
-        GeoPointSegError: it exists and `overwrite` is false, or cannot be written.
+        GeoPointSegError: it exists and `overwrite` is false, or cannot be written, or the class field is one of `ASIDE`.
     """
+    if form.field.casefold() in {"fid", "geom", *ASIDE}:
+        raise GeoPointSegError(
+            f"expected a class field that the layer of questions does not need itself, got {form.field}: name another as "
+            "--class-field"
+        )
     frame = _empty_answers(form, len(asked))
     for name in ASIDE:
         frame[form.column(name)] = asked[name].array  # as numpy's, what is missing would be the text <NA>

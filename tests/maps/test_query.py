@@ -185,6 +185,8 @@ def test_several_models_and_their_disagreement(image, checkpoint, tmp_path):
         ({"uncertainty": "disagreement"}, "expected several models"),
         ({"window": 100}, "multiple of 32"),
         ({"out": "next.shp"}, "expected a GeoPackage"),
+        ({"class_field": "fid"}, "expected a class field that the layer of questions does not need itself, got fid"),
+        ({"class_field": "rank"}, "does not need itself, got rank"),
     ],
 )
 def test_what_cannot_work_is_refused(given, message, image, tmp_path):

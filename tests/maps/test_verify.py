@@ -156,7 +156,7 @@ BROKEN = {
     "no hash": ("provenance", again(tags={"RASTER_SHA256": "unknown"})),
     "a path in a tag": ("paths", again(tags={"MODEL": "/srv/ann/model"})),
     "a path of Windows": ("paths", again(tags={"OPTIONS": '{"model": "D:\\\\maps\\\\ann"}'})),
-    "a path in the item": ("paths", edited(".json", '"links": []', '"links": ["file:///tmp/map.tif"]')),
+    "a path in the item": ("paths", edited(".json", '"links": []', '"links": ["file:///srv/ann/map.tif"]')),
     "a path in the style": ("paths", edited(".qml", "<pipe>", "<pipe><!-- /data/ann/map.tif -->")),
     "scores elsewhere": ("scores", scores_of(transform=MOVED)),
     "scores without scale": ("scores", scores_of(scales=(1.0,))),
