@@ -4,7 +4,7 @@ The raster is predicted window by window, as for a map; of each window only a ta
 superpixels as are wanted are chosen, and each is asked about at its most interior pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from geopointseg.labels.questions import Form, write_questions
 from geopointseg.labels.vector import PointSource
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
+from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.legend.files import read_legend
 from geopointseg.maps.accept import Difference, accept
@@ -34,6 +35,13 @@ from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, op
 __all__ = ["QueryReport", "query"]
 
 NO_MODEL: Strategy = "stratified"
+LEAST = {
+    "n": (1, "at least 1 question to ask for", "say how many, for example --n 50"),
+    "size": (2, "superpixels of at least 2 pixels on average", "leave --size out for 400, or name a larger one"),
+    "apart": (0, "a distance to existing points of 0 pixels or more", "leave --apart out for 8, or take 0 for none"),
+    "seed": (0, "a seed of 0 or more", "take another --seed"),
+}
+"""Of each number the least, what it is, and what to do."""
 CACHE = (
     64 * 2**20
 )  # bytes of blocks that GDAL keeps, of its own accord a twentieth of all memory: each is read once or twice
@@ -143,7 +151,8 @@ def query(
     require_geopackage(out)
     require_new(out, overwrite=overwrite)
     strategy = strategy or ("hybrid" if model else NO_MODEL)
-    _check_options(n, size, apart, seed, strategy, uncertainty, len(model or []), window, overlap, batch_size)
+    _check_numbers({"n": n, "size": size, "apart": apart, "seed": seed})
+    _check_options(strategy, uncertainty, model or [], window, overlap, batch_size)
     tasks = [load(name) for name in model or []]
     asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
@@ -164,23 +173,29 @@ def query(
     return report
 
 
+def _check_numbers(given: Mapping[str, int]) -> None:
+    """Refuse numbers that are too small, each with a word on what it is."""
+    for name, number in given.items():
+        least, what, remedy = LEAST[name]
+        if number < least:
+            raise GeoPointSegError(f"expected {what}, got --{name} {number}: {remedy}")
+
+
 def _check_options(
-    n: int,
-    size: int,
-    apart: int,
-    seed: int,
     strategy: Strategy,
     uncertainty: Uncertainty,
-    models: int,
+    names: Sequence[str],
     window: int,
     overlap: int,
     batch_size: int,
 ) -> None:
     """Refuse what cannot be, or does not go together."""
-    if n < 1 or size < 2 or apart < 0 or seed < 0:
+    models = len(names)
+    places = [name if is_on_hub(name) else str(Path(name).resolve()) for name in names]
+    if twice := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
         raise GeoPointSegError(
-            "expected at least 1 point, superpixels of at least 2 pixels, and no negative --apart or --seed, got "
-            f"{n}, {size}, {apart} and {seed}"
+            f"expected every model once, got {' and '.join(twice)}, which are the same: a model does not disagree with "
+            "itself; name it once, or another beside it"
         )
     if window % 32 or not 0 <= overlap < window // 2 or batch_size < 1:
         raise GeoPointSegError(

@@ -1,6 +1,7 @@
 """What is asked: on valid pixels, away from points, in a layer that is read first and can be filled in and handed back."""
 
 import json
+import shutil
 
 import geopandas as gpd
 import numpy as np
@@ -170,17 +171,23 @@ def test_held_out_ground_is_not_asked_about(image, clicks, tmp_path):
 
 def test_several_models_and_their_disagreement(image, checkpoint, tmp_path):
     options = {"raster": [str(image)], "n": 4, "overwrite": True, "out": tmp_path / "next.gpkg"}
-    same = query(**options, model=[str(checkpoint)] * 2, uncertainty="disagreement")
+    twin = shutil.copy(checkpoint, tmp_path / "twin.ckpt")
+    twins = [str(checkpoint), str(twin)]
+    same = query(**options, model=twins, uncertainty="disagreement")
     assert same.asked["doubt"].abs().max() < 1e-3  # a model agrees with itself
     one = query(**options, model=[str(checkpoint)])
-    both = query(**options, model=[str(checkpoint)] * 2)
+    both = query(**options, model=twins)
     np.testing.assert_allclose(one.asked["doubt"], both.asked["doubt"], atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"n": 0}, "at least 1 point"),
+        ({"n": 0}, "at least 1 question to ask for, got --n 0: say how many"),
+        ({"size": 1}, "superpixels of at least 2 pixels on average, got --size 1: leave --size out"),
+        ({"apart": -1}, "0 pixels or more, got --apart -1: leave --apart out"),
+        ({"seed": -2}, "a seed of 0 or more, got --seed -2: take another"),
+        ({"model": ["model", "./model"]}, "expected every model once, got model and ./model, which are the same"),
         ({"strategy": "hybrid"}, "expected a --model for --strategy hybrid"),
         ({"uncertainty": "disagreement"}, "expected several models"),
         ({"window": 100}, "multiple of 32"),
