@@ -76,7 +76,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "query": (
         "geopointseg.maps.query:query",
         "say where to label next",
-        "fill in {0} in QGIS, then geopointseg run --points points.gpkg {0} --warm-start MODEL …",
+        "",
     ),
     "suspects": (
         "geopointseg.labels.suspects:suspects",

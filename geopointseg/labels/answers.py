@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from geopointseg.labels.vector import list_layers
+from geopointseg.words import counted
 
-__all__ = ["ASIDE", "EXTENTS", "QUESTIONS", "answered", "is_asked", "joined"]
+__all__ = ["ASIDE", "EXTENTS", "QUESTIONS", "answered", "is_asked", "is_open", "joined"]
 
 QUESTIONS, EXTENTS = "questions", "extents"
 """Layers of a file of questions."""
@@ -21,15 +24,21 @@ def is_asked(path: Path) -> bool:
     return {QUESTIONS, EXTENTS} <= list_layers(path).keys()
 
 
+def is_open(frame: gpd.GeoDataFrame, field: str) -> NDArray[np.bool_]:
+    """(n,) which questions have no answer yet."""
+    text = frame[field].astype("string").str.strip()
+    empty: NDArray[np.bool_] = (text.isna() | (text == "")).to_numpy(bool)
+    return empty
+
+
 def answered(frame: gpd.GeoDataFrame, field: str, path: Path) -> tuple[gpd.GeoDataFrame, list[str]]:
     """The questions that have an answer, without what was said beside them; and a remark on the others."""
-    text = frame[field].astype("string").str.strip()
-    waiting = (text.isna() | (text == "")).to_numpy(bool)
+    waiting = is_open(frame, field)
     beside = {name for own in ASIDE for name in (own, f"asked_{own}")} - {field}
     kept = frame[~waiting].drop(columns=[name for name in frame.columns if name in beside])
     if not waiting.any():
         return kept, []
-    return kept, [f"{int(waiting.sum())} of {len(frame)} questions in {path.name} not answered yet"]
+    return kept, [f"{int(waiting.sum())} of {counted(len(frame), 'question')} in {path.name} not answered yet"]
 
 
 def joined(frames: Sequence[gpd.GeoDataFrame], paths: Sequence[Path]) -> tuple[gpd.GeoDataFrame, list[str]]:

@@ -155,21 +155,29 @@ def _sums(
     return area, middle, colour, square, seen, probable, unsure
 
 
-def near_points(regions: Labels, rows: NDArray[np.int64], cols: NDArray[np.int64], apart: int) -> NDArray[np.int64]:
-    """The superpixels of a window that a point lies in or nearer to than `apart` pixels along a row or column.
+def near_points(
+    regions: Labels, rows: NDArray[np.int64], cols: NDArray[np.int64], apart: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The superpixels of a window that a point lies in or at most `apart` pixels along rows or columns away from.
 
     Args:
         regions: (height, width), 0 where there is no data.
         rows: Of points, counted from the window's first; they may lie beyond it.
         cols: Likewise.
         apart: In pixels.
+
+    Returns:
+        Their numbers, and how far the nearest point is.
     """
-    found = [np.zeros(0, np.int64)]
+    away = np.full(int(regions.max(initial=0)) + 1, apart + 1, np.int64)
     for row, col in zip(rows.tolist(), cols.tolist(), strict=True):
         top, left = max(row - apart, 0), max(col - apart, 0)
-        found.append(np.unique(regions[top : max(row + apart + 1, 0), left : max(col + apart + 1, 0)]).astype(np.int64))
-    numbers = np.unique(np.concatenate(found))
-    return numbers[numbers > 0]
+        here = regions[top : max(row + apart + 1, 0), left : max(col + apart + 1, 0)]
+        down = np.abs(np.arange(top, top + here.shape[0]) - row)
+        across = np.abs(np.arange(left, left + here.shape[1]) - col)
+        np.minimum.at(away, here.ravel(), np.maximum(down[:, None], across).ravel())
+    numbers = np.flatnonzero(away[1:] <= apart) + 1
+    return numbers, away[numbers]
 
 
 def interior(regions: Labels, labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

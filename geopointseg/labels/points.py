@@ -13,20 +13,21 @@ In the GeoPackage points, lines and polygons lie in layers of their own, which Q
 import shutil
 import sqlite3
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
-from geopointseg.labels.answers import EXTENTS, QUESTIONS, answered, is_asked, joined
+from geopointseg.labels.answers import EXTENTS, QUESTIONS, answered, is_asked, is_open, joined
 from geopointseg.labels.vector import PointSource, list_layers, read_table, read_vector
 from geopointseg.legend.classify import Classified, Legend, classify
 from geopointseg.legend.files import read_legend
@@ -40,8 +41,10 @@ __all__ = [
     "is_checked",
     "load_points",
     "missing_field",
+    "open_questions",
     "read_points",
     "require_geopackage",
+    "require_other",
     "write_points",
     "written_at",
 ]
@@ -94,7 +97,8 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
     labels = _labels(frame[field], field)
     if labels.isna().all():
         named = ", ".join(map(str, files))
-        raise GeoPointSegError(f"expected class values in {field!r}, got only empty ones in {named}")
+        hint = ": answer some of its questions first" if all(map(is_asked, files)) else ""
+        raise GeoPointSegError(f"expected class values in {field!r}, got only empty ones in {named}{hint}")
     ours = [file for file in read if file.ours]
     if source.classes is not None:
         legend = read_legend(source.classes)
@@ -105,6 +109,16 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
     styles = [own_style(file.path, file.layer, field) for file in read if not file.ours]
     found = classify(labels, legend, colors=dict(ChainMap(*styles)), fold_case=source.fold_case)
     return frame, found, [*remarks, *found.remarks]
+
+
+def open_questions(source: PointSource, crs: str | None = None) -> gpd.GeoSeries:
+    """Where the questions that have no answer yet stand, of all files of a source."""
+    found = [gpd.GeoSeries([], crs=4326)]
+    for path in filter(is_asked, source.files):
+        frame, _ = read_vector(replace(source, points=path), QUESTIONS, crs)
+        found.append(frame.geometry[is_open(frame, source.class_field)].dropna())
+    crs_of_all = found[-1].crs
+    return gpd.GeoSeries(np.concatenate([part.to_crs(crs_of_all).to_numpy() for part in found]), crs=crs_of_all)
 
 
 class _File(NamedTuple):
@@ -213,6 +227,16 @@ def require_geopackage(out: Path) -> None:
     """
     if out.suffix.lower() != ".gpkg" and not out.is_dir():
         raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
+
+
+def require_other(out: Path, points: Sequence[Path]) -> None:
+    """Refuse to write over points that are read.
+
+    Raises:
+        GeoPointSegError: the file to write is among them.
+    """
+    if any(out.resolve() == Path(path).resolve() for path in points):
+        raise GeoPointSegError(f"expected another file as --out, got {out}, one of --points, which would be lost")
 
 
 def is_checked(path: Path) -> bool:

@@ -4,23 +4,29 @@ The raster is predicted window by window, as for a map; of each window only a ta
 superpixels as are wanted are chosen, and each is asked about at its most interior pixel.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import rasterio
-from numpy.typing import NDArray
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new, write_json
-from geopointseg.labels.acquire import Candidates, Strategy, choose
+from geopointseg.labels.acquire import Strategy, choose
+from geopointseg.labels.advice import explain_miss
 from geopointseg.labels.candidates import Uncertainty
-from geopointseg.labels.points import is_checked, load_points, read_points, require_geopackage
+from geopointseg.labels.points import (
+    is_checked,
+    load_points,
+    open_questions,
+    read_points,
+    require_geopackage,
+    require_other,
+)
 from geopointseg.labels.questions import Form, write_questions
 from geopointseg.labels.vector import PointSource
 from geopointseg.learning.backends import AUTO, Computing, predictor
@@ -29,12 +35,14 @@ from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.legend.files import read_legend
 from geopointseg.maps.accept import Difference, accept
+from geopointseg.maps.asked import QueryReport, account
 from geopointseg.maps.survey import Known, predicted, survey, unpredicted
 from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, statistics
 
 __all__ = ["QueryReport", "query"]
 
 NO_MODEL: Strategy = "stratified"
+NOTHING = Known(gpd.GeoSeries([], crs=4326), gpd.GeoSeries([], crs=4326))
 LEAST = {
     "n": (1, "at least 1 question to ask for", "say how many, for example --n 50"),
     "size": (2, "superpixels of at least 2 pixels on average", "leave --size out for 400, or name a larger one"),
@@ -47,57 +55,14 @@ CACHE = (
 )  # bytes of blocks that GDAL keeps, of its own accord a twentieth of all memory: each is read once or twice
 
 
-@dataclass(frozen=True, slots=True)
-class QueryReport:
-    """What is asked, and of how many superpixels."""
-
-    files: tuple[Path, ...]
-    asked: pd.DataFrame
-    """rank, suggested, confidence, doubt and why of each question."""
-    wanted: int
-    strategy: Strategy
-    superpixels: int
-    """Of the land, of about one size each."""
-    beside: int
-    """Those with a point in them or beside."""
-    held_out: int
-    """Those on held-out ground."""
-
-    def figures(self) -> dict[str, Any]:
-        """All figures as plain values, for JSON."""
-        return {
-            "asked": len(self.asked),
-            "wanted": self.wanted,
-            "strategy": self.strategy,
-            "superpixels": self.superpixels,
-            "beside_points": self.beside,
-            "held_out": self.held_out,
-            "suggested": self.asked["suggested"].dropna().value_counts().to_dict(),
-            "mean_doubt": float(self.asked["doubt"].mean()) if len(self.asked) else None,
-        }
-
-    def __str__(self) -> str:
-        """The account for people."""
-        lines = [
-            f"{len(self.asked)} questions by strategy {self.strategy}, of {self.superpixels} superpixels",
-            f"not asked about: {self.beside} superpixels with a point in or beside them, {self.held_out} on held-out ground",
-        ]
-        if len(self.asked) < self.wanted:
-            lines.append(
-                f"note: {self.wanted} were wanted, but there is no more to ask about: take smaller superpixels"
-            )
-        per_class = self.asked["suggested"].dropna().value_counts()
-        if len(per_class):
-            lines.append("suggested: " + ", ".join(f"{name} {n}" for name, n in per_class.items()))
-        return "\n".join(lines)
-
-
 def query(
     *,
     raster: list[str],
     model: list[str] | None = None,
     points: list[Path] | None = None,
     class_field: str | None = None,
+    layer: str | None = None,
+    again: bool = False,
     n: int = 50,
     out: Path = Path("next.gpkg"),
     strategy: Strategy | None = None,
@@ -121,16 +86,18 @@ def query(
         raster: Raster files, folders or globs.
         model: What has been learnt so far: the folder model/ of a run, a checkpoint, or hf://organisation/name; several for
             the mean of their answers. Without one the first points are chosen.
-        points: What is labelled already; nothing is asked there or beside it.
+        points: What is labelled already, layers of earlier questions among it; nothing is asked there or beside it.
         class_field: Column of the points with the class, which the new layer has too; class_name for a checked layer, and
             where there are no points.
+        layer: Layer name of the points, where a file has several.
+        again: Ask about the places of earlier questions that have no answer yet, too; else nothing is asked there again.
         n: How many points.
         out: GeoPackage to write.
         strategy: random, stratified (the default without a model), uncertainty, class-balanced, core-set, or hybrid (the
             default with one); see docs/label-here-next.md.
         uncertainty: margin (of the best class to the second), entropy, or disagreement of several models.
         size: Mean area of the superpixels, in pixels.
-        apart: Nothing is asked nearer to an existing point than so many pixels.
+        apart: Nothing is asked within so many pixels of an existing point.
         classes: Names and colours of the classes, where neither model nor points have any: a YAML file, a CSV or a .qml.
         window: Side of the square the model sees at once, a multiple of 32.
         overlap: Pixels shared by neighbouring windows.
@@ -149,6 +116,7 @@ def query(
         GeoPointSegError: options that do not go together, or a raster or points that cannot be used.
     """
     require_geopackage(out)
+    require_other(out, points or [])
     require_new(out, overwrite=overwrite)
     strategy = strategy or ("hybrid" if model else NO_MODEL)
     _check_numbers({"n": n, "size": size, "apart": apart, "seed": seed})
@@ -157,18 +125,43 @@ def query(
     asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
     options = {"window": window, "overlap": overlap, "batch_size": batch_size}
-    form, known = _known(points, class_field, classes, own, crs)
+    source = _source(points, class_field, layer, classes)
+    if source is None:
+        form, known, waiting = (
+            Form(class_field or "class", own or _classes_of(classes), False, pd.DataFrame()),
+            NOTHING,
+            0,
+        )
+    else:
+        form, known, waiting = _known(source, own, crs, again=again)
+        _refuse_beside(known, rasters)
     streams = (
         (one, predicted(tasks, asks, one, uncertainty, options) if tasks else unpredicted(one)) for one in rasters
     )
     with rasterio.Env(GDAL_CACHEMAX=CACHE):
         seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
     chosen = seen.table.at(choose(seen.table, n, strategy=strategy, seed=seed, land=seen.land))
-    asked = _account(chosen, own, seen.land)
+    asked = account(chosen, own, seen.land)
     places = seen.places(chosen, measured, size)
     write_questions(asked, places, form, out, overwrite=overwrite, crs=rasters[0].grid.crs.to_wkt())
     figures = out.with_suffix(".query.json")
-    report = QueryReport((out, figures), asked, n, strategy, seen.superpixels, seen.beside, seen.held_out)
+    report = QueryReport(
+        files=(out, figures),
+        asked=asked,
+        wanted=n,
+        strategy=strategy,
+        size=size,
+        apart=apart,
+        superpixels=seen.superpixels,
+        beside=seen.beside,
+        held_out=seen.held_out,
+        room=seen.room(n),
+        waiting=waiting,
+        again=again,
+        following=_following(
+            raster, source, form.field, out, model, {"classes": classes, "crs": crs, "nodata": nodata}
+        ),
+    )
     write_json(figures, report.figures())
     return report
 
@@ -234,54 +227,70 @@ def _opened(
     return own, rasters, statistics(rasters)
 
 
-def _known(
-    points: Sequence[Path] | None,
-    class_field: str | None,
-    legend: Path | None,
-    own: Classes | None,
-    crs: str | None,
-) -> tuple[Form, Known]:
-    """What an answer looks like, and what is labelled already."""
-    nowhere = gpd.GeoSeries([], crs=4326)
+def _source(
+    points: Sequence[Path] | None, class_field: str | None, layer: str | None, legend: Path | None
+) -> PointSource | None:
+    """The points that there are already; None where there are none."""
     if not points:
-        classes = own
-        if classes is None and legend is not None:
-            classes = _classes_of(legend)
-        return Form(class_field or "class", classes, False, pd.DataFrame()), Known(nowhere, nowhere)
-    first = points[0]
-    field = class_field or ("class_name" if is_checked(first) else None)
+        return None
+    field = class_field or ("class_name" if is_checked(points[0]) else None)
     if field is None:
-        raise GeoPointSegError(f"expected --class-field for {first}, which 'geopointseg check' did not write: name it")
-    frame, found, _ = read_points(PointSource(points, field, classes=legend), crs)
-    held_out = load_points(first).held_out.geometry if is_checked(first) else nowhere
+        raise GeoPointSegError(
+            f"expected --class-field for {points[0]}, which 'geopointseg check' did not write: name it"
+        )
+    return PointSource(points, field, layer=layer, classes=legend)
+
+
+def _known(source: PointSource, own: Classes | None, crs: str | None, *, again: bool) -> tuple[Form, Known, int]:
+    """What an answer looks like, what is labelled already, and how many earlier questions are not answered yet.
+
+    These keep their place like points: whoever left one open has it before him still, or could not tell.
+    """
+    frame, found, _ = read_points(source, crs)
     columns = pd.DataFrame(frame.drop(columns=frame.geometry.name).head(0))
-    integer = pd.api.types.is_numeric_dtype(frame[field])
-    return Form(field, own or found.classes, integer, columns), Known(frame.geometry.dropna(), held_out)
+    integer = pd.api.types.is_numeric_dtype(frame[source.class_field])
+    form = Form(source.class_field, own or found.classes, integer, columns)
+    waiting = open_questions(source, crs)
+    places = frame.geometry.dropna()
+    if not again:
+        places = pd.concat([places, waiting.to_crs(places.crs)], ignore_index=True)
+    grounds = [load_points(path).held_out.geometry for path in source.files if is_checked(path)]
+    held_out = pd.concat([ground.to_crs(grounds[0].crs) for ground in grounds]) if grounds else NOTHING.held_out
+    return form, Known(places, held_out), len(waiting)
 
 
-def _classes_of(legend: Path) -> Classes:
-    """The classes that a file lists."""
+def _refuse_beside(known: Known, rasters: Sequence[Raster]) -> None:
+    """Refuse points that all lie beside the rasters: they would keep nothing from being asked."""
+    if not any(len(known.on(raster.grid)[0]) for raster in rasters):
+        missed = gpd.GeoDataFrame(geometry=known.geometry)
+        raise GeoPointSegError(
+            f"expected points on the raster, got {len(missed)} outside. {explain_miss(missed, rasters)}"
+        )
+
+
+def _following(
+    raster: Sequence[str],
+    source: PointSource | None,
+    field: str,
+    out: Path,
+    model: Sequence[str] | None,
+    more: Mapping[str, object],
+) -> str:
+    """The next command, with what the user gave to this one."""
+    files = [str(path) for path in source.files] if source else []
+    words = ["geopointseg", "run", "--raster", *raster, "--points", *files, str(out), "--class-field", field]
+    options = {"layer": source.layer if source else None, **more, "warm-start": model[0] if model else None}
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    free = next(name for name in (f"result{i or ''}" for i in chain([0], count(2))) if not Path(name).exists())
+    command = shlex.join([*words, "--out", free])
+    return f"fill in {out} in QGIS, then {command}".replace("{", "{{").replace("}", "}}")
+
+
+def _classes_of(legend: Path | None) -> Classes | None:
+    """The classes that a file lists; None without one."""
+    if legend is None:
+        return None
     listed = read_legend(legend)
     names = listed.names or tuple(dict.fromkeys(listed.values.values()))
     return Classes.colored(names, [listed.codes.get(name, i) for i, name in enumerate(names)], dict(listed.colors))
-
-
-def _account(chosen: Candidates, classes: Classes | None, land: NDArray[np.float64]) -> pd.DataFrame:
-    """What is said of each question."""
-    frame = pd.DataFrame({"rank": np.arange(1, len(chosen) + 1)})
-    frame["suggested"] = pd.array([None] * len(chosen), "string")
-    frame["confidence"] = pd.array([None] * len(chosen), "Float64")
-    frame["doubt"] = chosen.doubt
-    if classes is None:
-        frame["why"] = pd.array([f"{area:.0f} pixels that look alike, unlike others" for area in chosen.area], "string")
-        return frame
-    order = np.argsort(-chosen.shares, axis=1, kind="stable")
-    best = order[:, 0]
-    frame["suggested"] = pd.array(np.array(classes.names, object)[best], "string")
-    frame["confidence"] = pd.array(chosen.shares[np.arange(len(chosen)), best].round(3).astype(float), "Float64")
-    texts = []
-    for row, ranks in enumerate(order):
-        said = " or ".join(f"{classes.names[i]} {chosen.shares[row, i]:.2f}" for i in ranks[:2])
-        texts.append(f"{said}; {land[ranks[0]]:.0%} of the land is mapped as the first; {chosen.area[row]:.0f} pixels")
-    frame["why"] = pd.array(texts, "string")
-    return frame

@@ -58,6 +58,14 @@ class Survey:
     """Those with a point in them or beside."""
     held_out: int
     """Those on held-out ground, which are not in the table."""
+    near: NDArray[np.int64]
+    """(beside,) how far, in pixels, each of those is from the nearest point; without those on held-out ground."""
+
+    def room(self, n: int) -> int | None:
+        """The largest distance to points that leaves `n` superpixels to ask about; None where not even 0 does."""
+        short = n - int(np.count_nonzero(~self.table.asked & (self.table.area > 0)))
+        far = np.sort(self.near)[::-1]
+        return int(far[short - 1]) - 1 if 0 < short <= len(far) and far[short - 1] > 0 else None
 
     def places(self, chosen: Candidates, measured: Statistics, size: int) -> list[tuple[Grid, int, int]]:
         """The most interior pixel of each superpixel; its piece is cut once more, which gives the same superpixels."""
@@ -88,12 +96,13 @@ def survey(
         known: What is labelled already.
         measured: Statistics of the rasters.
         size: Mean area of the superpixels, in pixels.
-        apart: A superpixel nearer to a point than so many pixels counts as asked.
+        apart: A superpixel at most so many pixels from a point counts as asked.
         classes: Of the models; 0 before there are any.
         seed: Of which superpixels are kept where there are too many.
     """
     pieces: list[tuple[Raster, Window]] = []
     tables: list[Candidates] = []
+    distances = [np.zeros(0, np.int64)]
     land = np.zeros(classes)
     first: Grid | None = None
     total = beside = held_out = kept = 0
@@ -105,14 +114,17 @@ def survey(
             image = scaled(read(raster, piece), measured)
             regions, number = cut(image, size=size), len(pieces)
             table = measure(regions, image, shares, doubt, window=piece, grid=raster.grid, first=first, tile=number)
-            table.asked[near_points(regions, rows - piece.row, cols - piece.col, apart) - 1] = True
+            near, away = near_points(regions, rows - piece.row, cols - piece.col, apart)
+            table.asked[near - 1] = True
             if classes:
                 land += np.bincount(table.class_id, table.area, minlength=classes)
             total, beside = total + len(table), beside + int(table.asked.sum())
             if closed:
-                away = ~_within(table, closed, first) | table.asked
-                held_out += int((~away).sum())
-                table = table.at(away)
+                within = _within(table, closed, first)
+                away, kept_out = away[~within[near - 1]], within & ~table.asked
+                held_out += int(kept_out.sum())
+                table = table.at(~kept_out)
+            distances.append(away)
             pieces.append((raster, piece))
             tables.append(table)
             kept += len(table)
@@ -120,7 +132,7 @@ def survey(
                 tables = [thinned(Candidates.joined(tables), seed=seed)]
                 kept = len(tables[0])
     whole = thinned(Candidates.joined(tables), seed=seed)
-    return Survey(whole, land / max(float(land.sum()), 1.0), pieces, total, beside, held_out)
+    return Survey(whole, land / max(float(land.sum()), 1.0), pieces, total, beside, held_out, np.concatenate(distances))
 
 
 def predicted(

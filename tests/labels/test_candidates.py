@@ -45,7 +45,7 @@ def test_a_window_without_data_has_no_rows():
     table = measure(regions, nothing, nothing[:0], nothing[0], window=Window(0, 0, 8, 8), grid=GRID)
     assert (len(table), regions.max()) == (0, 0)
     assert len(Candidates.joined([table, table])) == 0
-    assert near_points(regions, np.array([3]), np.array([3]), 2).size == 0
+    assert near_points(regions, np.array([3]), np.array([3]), 2)[0].size == 0
 
 
 def test_margin_entropy_and_disagreement():
@@ -81,12 +81,20 @@ def test_an_interior_pixel_lies_in_its_superpixel_however_bent():
 
 
 @pytest.mark.parametrize(
-    ("point", "apart", "found"),
-    [((5, 5), 0, [1]), ((5, 5), 4, [1]), ((5, 5), 5, [1, 2]), ((-3, 5), 2, []), ((-3, 5), 3, [1]), ((50, 50), 3, [])],
+    ("point", "apart", "found", "away"),
+    [
+        ((5, 5), 0, [1], [0]),
+        ((5, 5), 4, [1], [0]),
+        ((5, 5), 5, [1, 2], [0, 5]),
+        ((-3, 5), 2, [], []),
+        ((-3, 5), 3, [1], [3]),
+        ((50, 50), 3, [], []),
+    ],
 )
-def test_superpixels_beside_a_point(point, apart, found):
+def test_superpixels_beside_a_point(point, apart, found, away):
     regions = np.repeat([[1] * 10 + [2] * 10], 12, axis=0).astype(np.int32)
-    assert near_points(regions, *(np.array([value]) for value in point), apart).tolist() == found
+    numbers, distance = near_points(regions, *(np.array([value]) for value in point), apart)
+    assert (numbers.tolist(), distance.tolist()) == (found, away)
 
 
 def test_a_table_is_thinned_to_the_most_doubtful_and_some_others():

@@ -1,6 +1,7 @@
 """What is asked: on valid pixels, away from points, in a layer that is read first and can be filled in and handed back."""
 
 import json
+import re
 import shutil
 
 import geopandas as gpd
@@ -202,10 +203,86 @@ def test_what_cannot_work_is_refused(given, message, image, tmp_path):
         query(raster=[str(image)], **options | {"out": tmp_path / options["out"]})
 
 
-def test_the_command_names_its_file_and_what_comes_next(image, tmp_path, capsys):
-    out = tmp_path / "next.gpkg"
-    assert main(["query", "--raster", str(image), "--n", "4", "--size", "200", "--out", str(out)]) == 0
+def filled(path, out, answers):
+    """A copy of a layer of questions in which the first ones have an answer."""
+    frame = pyogrio.read_dataframe(path, layer="questions")
+    frame.loc[: len(answers) - 1, "landcover"] = answers
+    extents = pyogrio.read_dataframe(path, layer="extents")
+    pyogrio.write_dataframe(frame, out, layer="questions")
+    pyogrio.write_dataframe(extents, out, layer="extents")
+    return out
+
+
+def test_what_is_not_answered_yet_is_not_asked_again_unless_told(image, clicks, tmp_path):
+    options = {"raster": [str(image)], "class_field": "landcover", "n": 8, "size": 200, "strategy": "core-set"}
+    query(**options, points=[clicks], out=tmp_path / "first.gpkg")
+    partly = filled(tmp_path / "first.gpkg", tmp_path / "partly.gpkg", ["grass", "water", "grass"])
+    both = [clicks, partly]
+    open_ = pixels(layer(partly).iloc[3:], image)
+
+    def nearest(name):
+        at = pixels(layer(tmp_path / name), image)
+        return np.abs(at[:, None] - open_[None]).max(axis=2).min()
+
+    report = query(**options, points=both, out=tmp_path / "next.gpkg")
+    assert nearest("next.gpkg") > 8
+    assert "5 earlier questions are not answered yet: left as before, and nothing is asked there again" in str(report)
+    assert json.loads((tmp_path / "next.query.json").read_text())["waiting"] == 5
+    report = query(**options, points=both, again=True, out=tmp_path / "again.gpkg")
+    assert nearest("again.gpkg") == 0
+    assert "their places may be asked about again" in str(report)
+    assert layer(partly)["landcover"].isna().sum() == 5
+    with pytest.raises(GeoPointSegError, match=r"only empty ones in .*first\.gpkg: answer some of its questions first"):
+        query(**options, points=[tmp_path / "first.gpkg"], out=tmp_path / "none.gpkg")
+    with pytest.raises(GeoPointSegError, match=r"expected another file as --out, got .*partly\.gpkg, one of --points"):
+        query(**options, points=both, out=partly, overwrite=True)
+
+
+def test_points_beside_the_raster_are_refused(image, clicks, tmp_path):
+    far = gpd.read_file(clicks)
+    far.geometry = far.geometry.translate(1e6)
+    far.to_file(tmp_path / "far.gpkg")
+    options = {"raster": [str(image)], "class_field": "landcover", "out": tmp_path / "next.gpkg"}
+    with pytest.raises(GeoPointSegError, match=r"expected points on the raster, got 4 outside\. In degrees"):
+        query(**options, points=[tmp_path / "far.gpkg"])
+    assert len(query(**options, points=[tmp_path / "far.gpkg", clicks], n=3).asked) == 3  # some of them do lie there
+
+
+def test_too_much_room_around_points_names_what_would_fit(image, clicks, tmp_path):
+    options = {"raster": [str(image)], "points": [clicks], "class_field": "landcover", "size": 200, "overwrite": True}
+    options |= {"n": 60, "out": tmp_path / "next.gpkg"}
+    report = query(**options, apart=90)
+    assert len(report.asked) < 60
+    said = re.search(
+        "60 were wanted, .* nearer to a point than --apart 90: --apart (\\d+) leaves room for", str(report)
+    )
+    room = int(said[1])
+    assert len(query(**options, apart=room).asked) == 60
+    assert len(query(**options, apart=room + 1).asked) < 60
+    none = query(**options | {"n": 5000}, apart=90)
+    assert "take smaller superpixels than --size 200, or come nearer to points than --apart 90" in str(none)
+
+
+def test_one_is_one(image, tmp_path):
+    report = query(raster=[str(image)], n=1, size=200, out=tmp_path / "next.gpkg")
+    assert str(report).startswith("1 question by strategy stratified, of ")
+    assert "not asked about: 0 superpixels with a point in or beside" in str(report)
+
+
+def test_the_command_names_its_file_and_what_comes_next(image, clicks, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "result").mkdir()
+    out = tmp_path / "the next {1}.gpkg"
+    given = ["query", "--raster", str(image), "--n", "4", "--size", "200", "--out", str(out)]
+    assert main([*given, "--points", str(clicks), "--class-field", "landcover"]) == 0
     said = capsys.readouterr().out
     assert "4 questions by strategy stratified" in said
-    assert f"fill in {out} in QGIS" in said
-    assert main(["query", "--raster", str(image), "--out", str(out)]) == 2
+    assert f"fill in {out} in QGIS, then geopointseg run --raster {image} --points {clicks} '{out}'" in said
+    assert said.endswith(" --class-field landcover --out result2\n")
+    assert main(given) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+
+
+def test_what_comes_next_starts_from_the_model(image, checkpoint, tmp_path):
+    report = query(raster=[str(image)], model=[str(checkpoint)], n=2, nodata=0, out=tmp_path / "next.gpkg")
+    assert f"--class-field class --nodata 0 --warm-start {checkpoint} --out result" in report.following
