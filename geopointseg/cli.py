@@ -5,16 +5,17 @@ module of the chosen command is imported, so that `geopointseg mask --help` does
 """
 
 import inspect
+import re
 import signal
 import sys
 import typing
 from argparse import ArgumentError
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
@@ -233,8 +234,39 @@ def _call(function: Callable[..., Answer], prog: str, arguments: list[str]) -> A
     try:
         values = vars(parser.parse_args(arguments))
     except ArgumentError as error:
-        raise GeoPointSegError(f"{error}: see '{prog} --help'") from error
+        said = _wrong_value(str(error), _kinds(function)) or str(error)
+        raise GeoPointSegError(f"{said}: see '{prog} --help'") from error
     return function(**_gather(function, values))
+
+
+def _wrong_value(said: str, kinds: Mapping[str, object]) -> str:
+    """What to say of a value that is none of those there are; empty where jsonargparse speaks of something else.
+
+    Its own words are about Python's types.
+    """
+    found = re.search(r'^Parser key "(\w+)".*(?:Got|Given) value: (.*)', said, re.DOTALL)
+    allowed = _allowed(kinds.get(found[1])) if found else ""
+    if not found or not allowed:
+        return ""
+    return f"expected {allowed} for --{found[1].replace('_', '-')}, got {found[2].strip()}"
+
+
+def _allowed(kind: object) -> str:
+    """The values of a type in words; empty where it takes more than can be said."""
+    parts = [kind, *typing.get_args(kind)]
+    choices = [str(value) for part in parts if typing.get_origin(part) is Literal for value in typing.get_args(part)]
+    if choices:
+        return f"one of {', '.join(choices)}"
+    return "a number" if float in parts else "a whole number" if int in parts else ""
+
+
+def _kinds(target: Callable[..., Any]) -> dict[str, object]:
+    """The type of every argument, fields of dataclasses among them."""
+    hints, found = typing.get_type_hints(target), dict[str, object]()
+    for name in inspect.signature(target).parameters:
+        kind = hints[name]
+        found |= _kinds(kind) if is_dataclass(kind) and isinstance(kind, type) else {name: kind}
+    return found
 
 
 def _add_arguments(parser: ArgumentParser, target: Callable[..., Any]) -> None:
