@@ -69,6 +69,23 @@ def test_answers_join_the_points_and_open_questions_are_counted(scene, tmp_path)
         check([str(scene.image)], source=again, split=Split(0), out=tmp_path / "more.gpkg")
 
 
+def test_the_layer_that_is_named_is_read_or_refused(scene, tmp_path):
+    asked(scene, tmp_path / "first.gpkg")
+    after = annotate(tmp_path / "first.gpkg", [str(scene.truth)], class_field="class", out=tmp_path / "filled.gpkg")
+    options = {"split": Split(0), "out": tmp_path / "points.gpkg", "overwrite": True}
+    for name in ("extents", "elsewhere"):
+        with pytest.raises(GeoPointSegError, match=rf"expected a layer of points, got {name} among \['questions'\]"):
+            check([str(scene.image)], source=PointSource(after, "class", layer=name), **options)
+    report = check([str(scene.image)], source=PointSource(after, "class", layer="questions"), **options)
+    assert len(report.points.used()) == 20
+    own = report.points.frame[["class", "geometry"]].head(5)
+    pyogrio.write_dataframe(own, tmp_path / "own.gpkg", layer="clicks")
+    pyogrio.write_dataframe(own, tmp_path / "own.gpkg", layer="others")
+    two = PointSource([tmp_path / "own.gpkg", after], "class", layer="clicks")  # the layer is that of the user's file
+    report = check([str(scene.image)], source=two, **options)
+    assert len(report.points.frame) == 25
+
+
 def test_a_checked_layer_and_answers_to_it_are_one(scene, tmp_path):
     asked(scene, tmp_path / "first.gpkg")
     first = annotate(tmp_path / "first.gpkg", [str(scene.truth)], class_field="class", out=tmp_path / "points.gpkg")

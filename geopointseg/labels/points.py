@@ -13,7 +13,7 @@ In the GeoPackage points, lines and polygons lie in layers of their own, which Q
 import shutil
 import sqlite3
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +89,7 @@ def read_points(source: PointSource, crs: str | None = None) -> tuple[gpd.GeoDat
         GeoPointSegError: see `read_vector`, `read_legend` and `classify`; ambiguous layer, unknown field, no class value.
     """
     field, files = source.class_field, source.files
-    read = [_read_file(replace(source, points=path), crs) for path in files]
+    read = [_read_file(replace(source, points=path), crs, alone=len(files) == 1) for path in files]
     frame, remarks = read[0].frame, [remark for file in read for remark in file.remarks]
     if len(files) > 1:
         frame, more = joined([file.frame for file in read], files)
@@ -131,12 +131,12 @@ class _File(NamedTuple):
     remarks: list[str]
 
 
-def _read_file(source: PointSource, crs: str | None) -> _File:
+def _read_file(source: PointSource, crs: str | None, *, alone: bool) -> _File:
     """The features of the one file of a source."""
     path, field = source.path, source.class_field
     layers = list_layers(path)
     asked = is_asked(path)
-    layer = QUESTIONS if asked else source.layer
+    layer = QUESTIONS if asked and _means_another(source, layers, alone=alone) else source.layer
     aside = {"held_out", EXTENTS} if asked else {"held_out"}
     spatial = [name for name, geometry in layers.items() if geometry is not None and name not in aside]
     ours = layer is None and is_checked(path)
@@ -157,6 +157,11 @@ def _read_file(source: PointSource, crs: str | None) -> _File:
         frame, more = answered(frame, field, path)
         remarks += more
     return _File(path, layer or spatial[0], ours, frame, remarks)
+
+
+def _means_another(source: PointSource, layers: Collection[str], *, alone: bool) -> bool:
+    """Whether the layer that is named, if one is, lies in another file than this one of questions."""
+    return source.layer is None or (source.layer not in layers and not alone)
 
 
 def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path:
