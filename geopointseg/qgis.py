@@ -25,6 +25,9 @@ Layer = Literal["points", "scribbles", "areas", "held_out", "polygons"]
 Look = dict[str, str]
 """Properties of a symbol layer as QGIS names them in a .qml; lengths in millimetres."""
 CLEAR = "255,255,255,0"
+QGIS_NULL = (
+    "{2839923C-8B7D-419E-B84B-CA2FE9B80EC7}"  # QgsValueMapFieldFormatter::NULL_VALUE: what an answer is undone with
+)
 GREY = "128,128,128"
 
 
@@ -136,7 +139,7 @@ def _class_style(classes: Classes, layer: Layer) -> str:
 
 
 def questions_style(field: str, answers: Sequence[tuple[str | int, str, str]], others: Sequence[str]) -> str:
-    """A .qml for points to be given a class: a list of the classes in their form, hollow squares until one is chosen.
+    """A .qml for points to be given a class: a list of the classes and of no answer in their form, hollow squares until one is chosen.
 
     Args:
         field: Column that the answer goes to.
@@ -164,8 +167,8 @@ def questions_style(field: str, answers: Sequence[tuple[str | int, str, str]], o
     if answers:
         widget = ET.SubElement(ET.SubElement(config, "field", name=field), "editWidget", type="ValueMap")
         choices = ET.SubElement(_map(ET.SubElement(widget, "config")), "Option", type="List", name="map")
-        for value, name, _ in answers:
-            ET.SubElement(_map(choices), "Option", type="QString", name=name, value=str(value))
+        for name, value in (("(no answer)", QGIS_NULL), *((name, str(value)) for value, name, _ in answers)):
+            ET.SubElement(_map(choices), "Option", type="QString", name=name, value=value)
     editable = ET.SubElement(root, "editable")
     for name in (field, *others):
         ET.SubElement(editable, "field", name=name, editable=str(int(name == field)))

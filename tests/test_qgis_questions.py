@@ -27,10 +27,12 @@ CLASSES = Classes.colored(("grass", "<reeds> & 'water'", "road"), (7, 3, 5))
 GRID = Grid(CRS.from_epsg(32633), Affine(10, 0, 400_000, 0, -10, 5_800_000), 200, 300)
 SCRIPT = """
 import json, sys
-from qgis.core import QgsApplication, QgsVectorLayer, edit
+from qgis.core import NULL, QgsApplication, QgsValueMapFieldFormatter, QgsVectorLayer, edit
+from qgis.gui import QgsGui
 
-app = QgsApplication([], False)
+app = QgsApplication([], True)
 app.initQgis()
+QgsGui.editorWidgetRegistry().initEditors()
 told = {}
 for file, answer in zip(sys.argv[1:3], json.loads(sys.argv[3])):
     layer = QgsVectorLayer(file + "|layername=questions", "questions", "ogr")
@@ -49,10 +51,20 @@ for file, answer in zip(sys.argv[1:3], json.loads(sys.argv[3])):
         "labels": [layer.labelsEnabled(), layer.labeling().settings().fieldName if layer.labeling() else None],
         "read_only": [fields[i].name() for i in range(len(fields)) if layer.editFormConfig().readOnly(i)],
         "frames": frames.renderer().type(),
+        "null": QgsValueMapFieldFormatter.NULL_VALUE,
     }
     with edit(layer):
-        for feature in list(layer.getFeatures())[:2]:
+        features = list(layer.getFeatures())
+        for feature in features:
             layer.changeAttributeValue(feature.id(), place, answer)
+        form = QgsGui.editorWidgetRegistry().create(layer, place, None, None)  # the last answer is undone, by way of the form
+        list_ = form.widget()
+        form.setValues(answer, [])
+        shown = [list_.currentText()]
+        list_.setCurrentIndex(list_.findText("(no answer)"))
+        shown.append(form.value() == NULL)
+        layer.changeAttributeValue(features[-1].id(), place, form.value())
+        told[file]["form"] = shown
 print(json.dumps(told))
 """
 
@@ -83,9 +95,11 @@ def test_the_form_offers_the_classes_and_shows_the_rest(seen, codes):
     assert told["first"] == [True, ["fid", "landcover", "who", "rank", "suggested", "confidence", "why"]]
     kind, choices = told["widget"]
     assert kind == "ValueMap"
-    assert choices == [[name, str(value)] for name, value in zip(CLASSES.names, values, strict=True)]
+    expected = [[name, str(value)] for name, value in zip(CLASSES.names, values, strict=True)]
+    assert choices == [["(no answer)", told["null"]], *expected]
     assert {"rank", "suggested", "confidence", "why"} <= set(told["read_only"])
     assert "landcover" not in told["read_only"]
+    assert told["form"] == [CLASSES.names[1], True]
 
 
 @pytest.mark.parametrize("codes", [False, True])
