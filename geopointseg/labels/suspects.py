@@ -18,13 +18,14 @@ from geopointseg.grid import Window
 from geopointseg.labels.burn import locate
 from geopointseg.labels.candidates import cut
 from geopointseg.labels.check import check_points
-from geopointseg.labels.points import EPOCH, is_checked, read_points, require_geopackage, written_at
+from geopointseg.labels.points import EPOCH, is_checked, read_points, require_geopackage, require_other, written_at
 from geopointseg.labels.strategies import border_distance
 from geopointseg.labels.superpixels import scaled
-from geopointseg.labels.suspicion import leave_one_out, suspicion
+from geopointseg.labels.suspicion import FEWEST, leave_one_out, suspicion
 from geopointseg.labels.vector import PointSource
 from geopointseg.qgis import layer_styles
 from geopointseg.raster import Raster, Statistics, open_rasters, read, valid
+from geopointseg.words import counted
 
 __all__ = ["SuspectReport", "suspects"]
 
@@ -40,6 +41,8 @@ class SuspectReport:
     files: tuple[Path, ...]
     frame: gpd.GeoDataFrame
     """class_name, looks_like, score, suspected, border (pixels) and why, of every point in use."""
+    written: int
+    """So many of them, the first, are in the layer."""
 
     def figures(self) -> dict[str, Any]:
         """All figures as plain values, for JSON."""
@@ -48,15 +51,31 @@ class SuspectReport:
         return {
             "points": len(self.frame),
             "suspected": len(wrong),
+            "written": self.written,
+            "not_judged": self.lonely(),
             "confused": [{"class": a, "looks_like": b, "points": int(n)} for (a, b), n in pairs.items()],
         }
+
+    def lonely(self) -> list[str]:
+        """Classes with too few points to judge any of them by the others."""
+        count = self.frame["class_name"].value_counts()
+        return sorted(count.index[count < FEWEST])
 
     def __str__(self) -> str:
         """The account for people."""
         figures = self.figures()
-        lines = [f"{figures['suspected']} of {figures['points']} points are probably wrong; look at them in this order"]
+        wrong = figures["suspected"]
+        lines = [f"{wrong} of {counted(len(self.frame), 'point')} {'is' if wrong == 1 else 'are'} probably wrong"]
+        written = counted(self.written, "point") if self.written else "no point"
+        lines.append(
+            f"{written} in the layer: {'look at them in the order of rank' if self.written else 'none is suspected'}"
+        )
+        if lonely := self.lonely():
+            lines.append(f"note: not judged, the only point of its class: {', '.join(lonely)}")
         confused = sorted(figures["confused"], key=lambda pair: -pair["points"])[:8]
-        lines += [f"  {pair['points']:4} {pair['class']} that look like {pair['looks_like']}" for pair in confused]
+        for pair in confused:
+            look = "looks" if pair["points"] == 1 else "look"
+            lines.append(f"  {pair['points']:4} {pair['class']} that {look} like {pair['looks_like']}")
         return "\n".join(lines)
 
 
@@ -82,7 +101,7 @@ def suspects(
         class_field: Column with the class; class_name for a checked layer.
         layer: Layer name, where the file has several.
         classes: Names, colours, order and merging of the classes, as for check.
-        n: Write only so many, the most suspicious; by default those that are taken for wrong.
+        n: Write so many, the most suspicious, whether they are taken for wrong or not; by default those that are, however many.
         out: GeoPackage to write.
         crs: CRS of rasters or points that have none.
         nodata: No-data value of rasters that declare none.
@@ -96,9 +115,10 @@ def suspects(
         GeoPointSegError: points or rasters that cannot be used.
     """
     require_geopackage(out)
+    require_other(out, points)
     require_new(out, overwrite=overwrite)
     if n is not None and n < 1:
-        raise GeoPointSegError(f"expected at least 1 suspect, got --n {n}")
+        raise GeoPointSegError(f"expected at least 1 suspect, got --n {n}: leave --n out for those taken for wrong")
     field = class_field or ("class_name" if points and is_checked(points[0]) else None)
     if field is None:
         raise GeoPointSegError("expected --class-field for points that 'geopointseg check' did not write: name it")
@@ -106,6 +126,7 @@ def suspects(
     features, found, _ = read_points(PointSource(points, field, layer=layer, classes=classes), crs)
     frame, _ = check_points(features, found, rasters)
     frame = frame[frame["status"] == "used"].reset_index(drop=True)
+    _require_enough(frame["class_name"])
     looks, border, seen = _looks(frame, rasters, measured)
     frame, ids = frame[seen].reset_index(drop=True), frame["class_id"].to_numpy(np.int64)[seen]
     thought = suspicion(leave_one_out(looks[seen], ids, len(found.classes), seed=seed), ids)
@@ -121,14 +142,25 @@ def suspects(
     frame.insert(0, "rank", np.arange(1, len(frame) + 1))
     first = frame.head(n) if n else frame[frame["suspected"]]
     _write(first, out, found.classes, overwrite=overwrite)
-    report = SuspectReport((out, out.with_suffix(".suspects.json")), frame)
+    report = SuspectReport((out, out.with_suffix(".suspects.json")), frame, len(first))
     write_json(report.files[1], report.figures())
     return report
 
 
+def _require_enough(names: pd.Series) -> None:
+    """Refuse points that cannot be judged by each other."""
+    count = names.value_counts()
+    if (count >= FEWEST).sum() < 2:
+        got = ", ".join(f"{n} of {name}" for name, n in count.items())
+        raise GeoPointSegError(
+            f"expected at least {FEWEST} usable points in each of two classes, since a point is judged by the others, got "
+            f"{got}: label more, then ask again"
+        )
+
+
 def _why(other: str, border: float) -> str:
     """What speaks against a label."""
-    near = f"; {border:.0f} pixels from a border: did the click miss?" if border <= NEAR else ""
+    near = f"; {counted(round(border), 'pixel')} from a border: did the click miss?" if border <= NEAR else ""
     return f"the other points say {other}{near}"
 
 

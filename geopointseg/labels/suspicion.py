@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Suspicion", "leave_one_out", "suspicion"]
+__all__ = ["FEWEST", "Suspicion", "leave_one_out", "suspicion"]
 
 Floats = NDArray[np.floating]
 Ids = NDArray[np.int64]

@@ -86,7 +86,8 @@ def test_the_wrong_points_of_a_file_are_named(scene, tmp_path):
     assert frame["why"].str.startswith("the other points say").all()
     figures = json.loads(out.with_suffix(".suspects.json").read_text())
     assert (figures["points"], figures["suspected"]) == (40, 2)
-    assert "2 of 40 points are probably wrong" in str(report)
+    assert "2 of 40 points are probably wrong\n2 points in the layer: look at them in the order of rank" in str(report)
+    assert "1 bright that looks like dark" in str(report)
 
 
 def test_as_many_as_are_wanted_and_the_command(scene, tmp_path, capsys):
@@ -97,9 +98,45 @@ def test_as_many_as_are_wanted_and_the_command(scene, tmp_path, capsys):
     assert "expected --class-field" in capsys.readouterr().err
     assert main([*given, "--class-field", "landcover", "--n", "5"]) == 0
     assert len(pyogrio.read_dataframe(out, layer="suspects")) == 5
+    assert "2 of 40 points are probably wrong\n5 points in the layer" in capsys.readouterr().out
 
 
 def test_no_suspects_wanted_is_refused(scene, tmp_path):
     image, points = scene
     with pytest.raises(GeoPointSegError, match="at least 1 suspect"):
         suspects(raster=[str(image)], points=[points], class_field="landcover", n=0, out=tmp_path / "a.gpkg")
+
+
+def some_of(points, tmp_path, rows):
+    """A few of the points."""
+    path = tmp_path / "some_points.gpkg"
+    gpd.read_file(points).iloc[rows].to_file(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "got"), [([0, 25], "1 of dark, 1 of bright"), ([0, 1, 2, 25], "3 of dark, 1 of bright")]
+)
+def test_too_few_points_are_refused_with_how_many_are_needed(scene, tmp_path, rows, got):
+    image, points = scene
+    few = some_of(points, tmp_path, rows)
+    with pytest.raises(
+        GeoPointSegError, match=f"at least 2 usable points in each of two classes, .*, got {got}: label"
+    ):
+        suspects(raster=[str(image)], points=[few], class_field="landcover", out=tmp_path / "a.gpkg")
+    none = some_of(points, tmp_path, [])
+    with pytest.raises(GeoPointSegError, match="got an empty layer in"):
+        suspects(raster=[str(image)], points=[none], class_field="landcover", out=tmp_path / "a.gpkg")
+
+
+def test_none_suspected_and_one_not_judged_are_said(scene, tmp_path):
+    image, points = scene
+    frame = gpd.read_file(points).drop(index=[3, 27])
+    frame.loc[39, "landcover"] = "lonely"
+    frame.to_file(tmp_path / "good.gpkg")
+    given = {"raster": [str(image)], "points": [tmp_path / "good.gpkg"], "class_field": "landcover"}
+    report = suspects(**given, out=tmp_path / "a.gpkg")
+    assert "0 of 38 points are probably wrong\nno point in the layer: none is suspected" in str(report)
+    assert "note: not judged, the only point of its class: lonely" in str(report)
+    with pytest.raises(GeoPointSegError, match="one of --points, which would be lost"):
+        suspects(**given, out=given["points"][0], overwrite=True)
