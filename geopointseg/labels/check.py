@@ -27,6 +27,7 @@ from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import Classified
 from geopointseg.raster import Raster, open_rasters, parse_crs, read, valid
+from geopointseg.words import counted
 
 __all__ = ["STATUS", "CheckReport", "check", "check_file", "check_points"]
 
@@ -294,9 +295,9 @@ def _refuse_one_class(frame: gpd.GeoDataFrame) -> None:
 def _remarks_on_status(frame: gpd.GeoDataFrame) -> Iterable[str]:
     """How many features are not used, and why."""
     for status, count in frame["status"].value_counts().drop("used", errors="ignore").items():
-        yield f"{count} of {len(frame)} features not used: {STATUS[str(status)]}"
+        yield f"{count} of {counted(len(frame), 'feature')} not used: {STATUS[str(status)]}"
     for reason, count in frame.loc[frame["status"] == "unknown_class", "reason"].value_counts().head(20).items():
-        yield f"{count} features: {reason}"
+        yield f"{counted(count, 'feature')}: {reason}"
 
 
 def _remarks_on_options(rasters: Sequence[Raster], crs: str | None, nodata: float | None) -> Iterable[str]:
@@ -312,7 +313,7 @@ def _remarks_on_split(points: Points, plan: Split) -> Iterable[str]:
     """What the split means for the assessment."""
     used = points.used()
     if (gap := int((used["split"] == "gap").sum())) > 0:
-        yield f"{gap} points set aside: too near to what is held out to train on"
+        yield f"{counted(gap, 'point')} set aside: too near to what is held out to train on"
     if plan.held_out and not (used["split"] == "test").any():
         yield (
             "nothing is held out: whatever was, a class would have nothing to train on, or has less than five points; "

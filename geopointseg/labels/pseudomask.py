@@ -15,6 +15,7 @@ from geopointseg.labels.propagate import find_reach
 from geopointseg.labels.sheet import open_sheet
 from geopointseg.labels.write import Counts, mask_paths, require_place, write_mask
 from geopointseg.raster import Raster, Statistics, open_rasters
+from geopointseg.words import counted
 
 __all__ = ["MaskReport", "Spreading", "mask", "mask_paths", "write_masks"]
 
@@ -56,12 +57,12 @@ class MaskReport:
         """The counts in words."""
         rows = [f"{n:>12,} pixels  {name}" for n, name in zip(self.pixels, self.classes.names, strict=True)]
         for i, reach in enumerate(self.reach):
-            rows[i] += f"; up to scale {reach['scale']}, by {reach['left_out_clicks']} clicks left out"
+            rows[i] += f"; up to scale {reach['scale']}, by {counted(reach['left_out_clicks'], 'click')} left out"
         if self.superpixels:
             count, area = f"{self.superpixels:>12,} superpixels", f"{self.superpixel_area:.1f} pixels on average"
             rows.append(f"{count}  of {area}, in the windows that hold points")
         lost = f"; {self.conflicts} lost: another class disputes what they would label" if self.conflicts else ""
-        share = f"{self.spread} points label {sum(self.pixels) / self.total:.1%} of the raster{lost}"
+        share = f"{counted(self.spread, 'point labels', 'points label')} {sum(self.pixels) / self.total:.1%} of the raster{lost}"
         return "\n".join([*rows, share])
 
 

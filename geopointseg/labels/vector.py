@@ -20,6 +20,7 @@ from shapely.errors import GEOSException
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import parse_crs
+from geopointseg.words import counted
 
 __all__ = ["PointSource", "list_layers", "read_table", "read_vector"]
 
@@ -108,7 +109,9 @@ def read_vector(source: PointSource, layer: str | None, crs: str | None = None) 
     remarks += _set_crs(frame, source, crs)
     remarks += _broken_text(frame, path)
     if is_table and (lost := int(frame.geometry.isna().sum())):
-        remarks.append(f"{lost} rows of {path.name} without geometry: their coordinates are empty or no numbers")
+        remarks.append(
+            f"{counted(lost, 'row')} of {path.name} without geometry: their coordinates are empty or no numbers"
+        )
     frame, parts = _take_apart(frame, path)
     return frame, [*remarks, *parts]
 
@@ -336,7 +339,9 @@ def _take_apart(frame: gpd.GeoDataFrame, path: Path) -> tuple[gpd.GeoDataFrame, 
     if several.any():
         parts = frame[several].explode(index_parts=False)
         if len(parts) > several.sum():  # QGIS calls many a layer MultiPoint whose features have one point each
-            remarks.append(f"{several.sum()} MultiPoint features taken apart into {len(parts)} points")
+            remarks.append(
+                f"{counted(several.sum(), 'MultiPoint feature')} taken apart into {counted(len(parts), 'point')}"
+            )
         place = pd.Series(range(len(frame)), index=frame.index)
         frame = pd.concat([frame[~several], parts])
         frame = frame.iloc[place[frame.index].argsort(kind="stable")]
@@ -345,7 +350,9 @@ def _take_apart(frame: gpd.GeoDataFrame, path: Path) -> tuple[gpd.GeoDataFrame, 
         kinds = ", ".join(f"{n} {kind}" for kind, n in frame.geom_type[wide].value_counts().items())
         lines = "lines label the superpixels they cross" if (shapely.get_dimensions(frame.geometry) == 1).any() else ""
         areas = "areas label every pixel inside" if (shapely.get_dimensions(frame.geometry) == 2).any() else ""
-        remarks.append(f"{kinds} features: {', '.join(filter(None, (lines, areas)))}")
+        remarks.append(
+            f"{kinds} {'feature' if wide.sum() == 1 else 'features'}: {', '.join(filter(None, (lines, areas)))}"
+        )
     height = frame.has_z
     if height.any() and not height[frame.geometry.notna()].all():
         frame = frame.set_geometry(shapely.force_3d(frame.geometry.to_numpy()), crs=frame.crs)

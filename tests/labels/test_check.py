@@ -135,8 +135,8 @@ def test_multipoints_are_taken_apart_and_nothing_else_is_lost(image, points_file
     frame = report.points.frame
     assert frame["no"].tolist() == [1, 1, 2, 3, 4, 5]
     assert frame["status"].tolist() == ["used", "used", "null_geometry", "used", "used", "null_geometry"]
-    assert any("1 MultiPoint" in note and "2 points" in note for note in report.notes)
-    assert any("1 MultiPolygon" in note for note in report.notes)
+    assert "1 MultiPoint feature taken apart into 2 points" in report.notes
+    assert "1 MultiPolygon feature: areas label every pixel inside" in report.notes
 
 
 def test_one_class_only_is_refused(image, points_file, tmp_path):
