@@ -25,7 +25,7 @@ __all__ = [
     "thinned",
 ]
 
-Uncertainty = Literal["margin", "entropy", "disagreement"]
+Uncertainty = Literal["margin", "entropy", "disagreement", "dropout"]
 Floats = NDArray[np.floating]
 Pixels = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -50,9 +50,9 @@ def doubt_of(shares: Sequence[Pixels], uncertainty: Uncertainty) -> Pixels:
     """How unsure the models are of each pixel.
 
     Args:
-        shares: Of each model, (classes, height, width) probabilities, NaN where there is no data.
+        shares: Of each model, or of each thinned copy of one, (classes, height, width) probabilities, NaN where there is no data.
         uncertainty: margin: 1 − (best − second), of the mean of the models; entropy: of the same mean, in shares of the
-            most there can be; disagreement: entropy of the mean − mean of the entropies (Houlsby et al. 2011).
+            most there can be; disagreement, and dropout: entropy of the mean − mean of the entropies (Houlsby et al. 2011).
 
     Returns:
         (height, width), 0 to 1; NaN where there is no data.
@@ -64,7 +64,7 @@ def doubt_of(shares: Sequence[Pixels], uncertainty: Uncertainty) -> Pixels:
         best = np.partition(mean, len(mean) - 2, axis=0)[-2:]
         return np.asarray(1 - (best[1] - best[0]), np.float32)
     found = _entropy(mean)
-    if uncertainty == "disagreement":
+    if uncertainty != "entropy":
         found = np.where(np.isnan(found), found, np.maximum(found - np.mean([_entropy(s) for s in shares], axis=0), 0))
     return np.asarray(found, np.float32)
 

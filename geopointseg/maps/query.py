@@ -29,14 +29,16 @@ from geopointseg.labels.points import (
 )
 from geopointseg.labels.questions import Form, write_questions
 from geopointseg.labels.vector import PointSource
+from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
+from geopointseg.learning.dropout import with_dropout
 from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.legend.files import read_legend
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.asked import QueryReport, account
-from geopointseg.maps.survey import Known, predicted, survey, unpredicted
+from geopointseg.maps.survey import Known, Stream, doubting, predicted, survey, unpredicted
 from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, statistics
 
 __all__ = ["QueryReport", "query"]
@@ -95,7 +97,8 @@ def query(
         out: GeoPackage to write.
         strategy: random, stratified (the default without a model), uncertainty, class-balanced, core-set, or hybrid (the
             default with one); see docs/label-here-next.md.
-        uncertainty: margin (of the best class to the second), entropy, or disagreement of several models.
+        uncertainty: margin (of the best class to the second), entropy, disagreement of several models, or dropout
+            (disagreement of thinned copies of one model).
         size: Mean area of the superpixels, in pixels.
         apart: Nothing is asked within so many pixels of an existing point.
         classes: Names and colours of the classes, where neither model nor points have any: a YAML file, a CSV or a .qml.
@@ -122,7 +125,10 @@ def query(
     _check_numbers({"n": n, "size": size, "apart": apart, "seed": seed})
     _check_options(strategy, uncertainty, model or [], window, overlap, batch_size)
     tasks = [load(name) for name in model or []]
-    asks = [predictor(task, computing) for task in tasks]
+    if uncertainty == "dropout":
+        asks: list[Ask] = [with_dropout(task, computing, seed=seed) for task in tasks]
+    else:
+        asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
     options = {"window": window, "overlap": overlap, "batch_size": batch_size}
     source = _source(points, class_field, layer, classes)
@@ -135,9 +141,15 @@ def query(
     else:
         form, known, waiting = _known(source, own, crs, again=again)
         _refuse_beside(known, rasters)
-    streams = (
-        (one, predicted(tasks, asks, one, uncertainty, options) if tasks else unpredicted(one)) for one in rasters
-    )
+
+    def stream(one: Raster) -> Stream:
+        if not tasks:
+            return unpredicted(one)
+        if uncertainty == "dropout":
+            return doubting(len(tasks[0].classes), asks[0], one, options)
+        return predicted(tasks, asks, one, uncertainty, options)
+
+    streams = ((one, stream(one)) for one in rasters)
     with rasterio.Env(GDAL_CACHEMAX=CACHE):
         seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
     chosen = seen.table.at(choose(seen.table, n, strategy=strategy, seed=seed, land=seen.land))
@@ -201,7 +213,13 @@ def _check_options(
         )
     if uncertainty == "disagreement" and models < 2:
         raise GeoPointSegError(
-            f"expected several models for --uncertainty disagreement, got {models}: name them after --model, or choose margin"
+            f"expected several models for --uncertainty disagreement, got {models}: name them after --model, or choose "
+            "margin, or dropout for copies of one"
+        )
+    if uncertainty == "dropout" and models != 1:
+        raise GeoPointSegError(
+            f"expected one model for --uncertainty dropout, got {models}: name one after --model"
+            + (", or choose disagreement for several" if models else "")
         )
 
 

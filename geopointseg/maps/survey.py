@@ -15,10 +15,11 @@ from geopointseg.labels.candidates import MOST, Uncertainty, cut, doubt_of, inte
 from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.maps.predict import classify
-from geopointseg.raster import Raster, Statistics, read
+from geopointseg.maps.classify import blended, classify
+from geopointseg.maps.lattice import Lattice, Windowing
+from geopointseg.raster import Raster, Statistics, read, valid
 
-__all__ = ["Known", "Survey", "predicted", "survey", "unpredicted"]
+__all__ = ["Known", "Stream", "Survey", "doubting", "predicted", "survey", "unpredicted"]
 
 PIECE = 512  # columns of a row band, and sides of a window before there is a model, that superpixels are cut in
 Shares = NDArray[np.float32]
@@ -156,12 +157,23 @@ def predicted(
             found = [kept.pop(0) for kept in held]
             band = found[0][0]
             for left in range(0, band.width, PIECE):
-                here = np.s_[..., left : left + PIECE]
-                every = [np.ascontiguousarray(shares[here]) for _, shares in found]
+                every = [np.ascontiguousarray(shares[..., left : left + PIECE]) for _, shares in found]
                 mean = every[0] if len(every) == 1 else np.asarray(np.mean(np.stack(every), axis=0), np.float32)
                 piece = Window(band.row, band.col + left, band.height, every[0].shape[-1])
                 yield piece, mean, doubt_of(every, uncertainty)
             del found, every, mean  # a band is large: the next must not find this one in memory
+
+
+def doubting(classes: int, ask: Ask, raster: Raster, options: dict[str, int]) -> Stream:
+    """As `predicted`, of one model whose answer has the doubt as one more layer after those of the classes."""
+    lattice = Lattice(*raster.grid.shape, Windowing(**options))
+    for _, band, weighed in blended(ask, classes + 1, raster, lattice, lattice.shards()):
+        found = weighed / weighed[:classes].sum(axis=0)
+        found[:, ~valid(read(raster, band))] = np.nan
+        for left in range(0, band.width, PIECE):
+            piece = np.ascontiguousarray(found[..., left : left + PIECE])
+            yield Window(band.row, band.col + left, *piece.shape[1:]), piece[:classes], piece[classes]
+        del found, piece  # a band is large: the next must not find this one in memory
 
 
 def unpredicted(raster: Raster) -> Stream:

@@ -6,6 +6,7 @@ import shutil
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import rasterio
@@ -181,6 +182,18 @@ def test_several_models_and_their_disagreement(image, checkpoint, tmp_path):
     np.testing.assert_allclose(one.asked["doubt"], both.asked["doubt"], atol=1e-5)
 
 
+def test_disagreement_of_thinned_copies_of_one_model(image, checkpoint, tmp_path):
+    options = {"raster": [str(image)], "model": [str(checkpoint)], "n": 6, "size": 200, "strategy": "uncertainty"}
+    options |= {"uncertainty": "dropout", "window": 64, "overlap": 16}
+    one, again, other = (query(**options, seed=s, out=tmp_path / f"{i}.gpkg") for i, s in enumerate((0, 0, 1)))
+    assert one.asked["doubt"].between(1e-4, 1).all()
+    assert one.asked["doubt"].is_monotonic_decreasing
+    pd.testing.assert_frame_equal(one.asked, again.asked)
+    assert not np.allclose(one.asked["doubt"], other.asked["doubt"])
+    good = valid(read(open_raster(image), Window(0, 0, 160, 200)))
+    assert good[tuple(pixels(layer(tmp_path / "0.gpkg"), image).T)].all()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -191,6 +204,8 @@ def test_several_models_and_their_disagreement(image, checkpoint, tmp_path):
         ({"model": ["model", "./model"]}, "expected every model once, got model and ./model, which are the same"),
         ({"strategy": "hybrid"}, "expected a --model for --strategy hybrid"),
         ({"uncertainty": "disagreement"}, "expected several models"),
+        ({"uncertainty": "dropout"}, "expected one model for --uncertainty dropout, got 0: name one"),
+        ({"uncertainty": "dropout", "model": ["a", "b"]}, "got 2: name one after --model, or choose disagreement"),
         ({"window": 100}, "multiple of 32"),
         ({"out": "next.shp"}, "expected a GeoPackage"),
         ({"class_field": "fid"}, "expected a class field that the layer of questions does not need itself, got fid"),
