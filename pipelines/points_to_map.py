@@ -39,6 +39,7 @@ from pipelines.presets import PresetName, choose
 
 __all__ = ["RunReport", "demo", "run"]
 
+SEEN = "; it may have been trained on points that are held out now: --held-out-from POINTS keeps what the last round held out"
 OTHER = "other_split"  # folder of the same run under another split
 
 
@@ -157,6 +158,8 @@ def run(
     own = {"backbone": plan.backbone} if last is None else _network_of(last, backbone)
     task = PointSegmentationTask(data.card, **own, steps=plan.steps, minutes=minutes, loss=loss)
     started = carry_on(task, last) if last else ""
+    if started and split.held_out and split.held_out_from is None:
+        started += SEEN
     options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
     trainer = lightning.Trainer(**options)
     trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)

@@ -99,6 +99,24 @@ def test_a_checked_layer_and_answers_to_it_are_one(scene, tmp_path):
     assert len(report.points.frame.columns) == len(set(report.points.frame.columns))
 
 
+def test_what_a_round_holds_out_the_next_one_does_too(scene, tmp_path):
+    asked(scene, tmp_path / "first.gpkg", 60)
+    first = annotate(tmp_path / "first.gpkg", [str(scene.truth)], class_field="class", out=tmp_path / "points.gpkg")
+    one = tmp_path / "one.gpkg"
+    before = check([str(scene.image)], source=PointSource(first, "class"), split=Split(), out=one).points
+    report = asked(scene, tmp_path / "next.gpkg", 30, points=[one], seed=1)
+    assert f"--class-field class_name --held-out-from {one} --out result" in report.following
+    after = annotate(tmp_path / "next.gpkg", [str(scene.truth)], out=tmp_path / "filled.gpkg")
+    given = [str(scene.image)], {"source": PointSource([one, after], "class_name"), "out": tmp_path / "two.gpkg"}
+    kept = check(given[0], **given[1], split=Split(held_out_from=one))
+    assert kept.points.frame["split"][:60].tolist() == before.frame["split"].tolist()
+    assert kept.points.held_out.geom_equals(before.held_out).all()
+    assert kept.points.used("test")["source_file"].tolist() == ["one.gpkg"] * len(before.used("test"))
+    assert f"held out is the ground that {one} holds out" in kept.notes
+    drawn = check(given[0], **given[1], split=Split(), overwrite=True)
+    assert drawn.points.frame["split"][:60].tolist() != before.frame["split"].tolist()
+
+
 def held_out(scene, layers, out, around=8):
     """The truth but for the surroundings of all clicks: ground that neither round was told of."""
     grid = open_raster(scene.truth).grid

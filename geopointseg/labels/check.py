@@ -18,6 +18,7 @@ from geopointseg.labels.points import (
     OWN_COLUMNS,
     Points,
     is_checked,
+    load_points,
     missing_field,
     read_points,
     require_geopackage,
@@ -118,7 +119,9 @@ def check(
     features, found, remarks = read_points(source, crs)
     frame, more = check_points(features, found, opened)
     groups = _groups(features, split.split_field)
-    frame, blocks = hold_out(frame, [raster.grid for raster in opened], split, groups=groups, seed=seed)
+    before = None if split.held_out_from is None else load_points(split.held_out_from).held_out
+    grids = [raster.grid for raster in opened]
+    frame, blocks = hold_out(frame, grids, split, groups=groups, before=before, seed=seed)
     checked = Points(frame, found.classes, blocks)
     notes = (*remarks, *_remarks_on_options(opened, crs, nodata), *more, *_remarks_on_split(checked, split))
     report = CheckReport(checked, (out, check_file(out)), notes)
@@ -312,6 +315,10 @@ def _remarks_on_options(rasters: Sequence[Raster], crs: str | None, nodata: floa
 def _remarks_on_split(points: Points, plan: Split) -> Iterable[str]:
     """What the split means for the assessment."""
     used = points.used()
+    if plan.held_out_from is not None:
+        yield f"held out is the ground that {plan.held_out_from} holds out"
+    if lacking := set(used["class_name"]) - set(used.loc[used["split"] == "train", "class_name"]):
+        yield f"not trained on, since all their points are held out or near to it: {', '.join(sorted(lacking))}"
     if (gap := int((used["split"] == "gap").sum())) > 0:
         yield f"{counted(gap, 'point')} set aside: too near to what is held out to train on"
     if plan.held_out and not (used["split"] == "test").any():

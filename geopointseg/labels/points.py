@@ -38,6 +38,7 @@ __all__ = [
     "EPOCH",
     "OWN_COLUMNS",
     "Points",
+    "holds_out",
     "is_checked",
     "load_points",
     "missing_field",
@@ -242,6 +243,11 @@ def require_other(out: Path, points: Sequence[Path]) -> None:
     """
     if any(out.resolve() == Path(path).resolve() for path in points):
         raise GeoPointSegError(f"expected another file as --out, got {out}, one of --points, which would be lost")
+
+
+def holds_out(path: Path) -> bool:
+    """Whether a file is a checked layer in which some ground is held out."""
+    return path.is_file() and is_checked(path) and _has_features(path, "held_out")
 
 
 def is_checked(path: Path) -> bool:

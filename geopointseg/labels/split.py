@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import geopandas as gpd
@@ -24,6 +25,8 @@ Shapes = NDArray[np.object_]
 
 BLOCK = 256  # pixels: about what the network sees at once
 BLOCKS_ACROSS = 6, 64  # at least, so that there is something to choose from; at most, so that choosing comes to an end
+SLIVER = 1e-4  # of what is closed: what GEOS leaves of a circle that shrinks by its radius, which should be nothing
+NUDGE = 1e-3  # pixels; a point on the border of two blocks is in the one to the north-east, as when they were made
 MOST_GROUPS = 20_000  # to choose from, for the same reason
 
 
@@ -42,6 +45,9 @@ class Split:
     """Side of a block in metres or pixels, such as 500m or 256px."""
     gap: str | None = None
     """How near to what is held out nothing trains, such as 60m or 32px; an eighth of a block for blocks and features."""
+    held_out_from: Path | None = None
+    """Checked points of an earlier round, such as result/points.gpkg: the ground they hold out, and no other, stays held
+    out, with its gap, so that scores of rounds can be compared and a model that goes on has not seen what it is judged on."""
 
 
 def hold_out(
@@ -50,6 +56,7 @@ def hold_out(
     plan: Split | None = None,
     *,
     groups: pd.Series | None = None,
+    before: gpd.GeoDataFrame | None = None,
     seed: int = 0,
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
     """Hold out about the wanted share of the features of each class.
@@ -63,10 +70,12 @@ def hold_out(
         grids: Of the rasters; the first gives the CRS and the pixel size that blocks and gap are measured in.
         plan: What to hold out.
         groups: Values of the column `plan.split_field`, one per point.
+        before: What an earlier round held out, as returned then: nothing else is held out, whatever the classes.
         seed: Of the order in which equally good choices are tried.
 
     Returns:
-        The points with `split` filled in, and what is held out with its gap, as polygons in the first grid's CRS.
+        The points with `split` filled in, and what is held out with its gap, as polygons in the first grid's CRS; `gap_x`
+        and `gap_y` are the gap in its units.
 
     Raises:
         GeoPointSegError: a share that is none, an unknown column, a length without a unit, only one raster or group, or
@@ -79,6 +88,11 @@ def hold_out(
     crs = grids[0].crs.to_wkt()
     shapes = np.array(used.geometry.to_crs(crs).to_numpy(), dtype=object)
     inner = shapely.get_coordinates(shapely.point_on_surface(shapes))
+    out = points.copy()
+    if before is not None:
+        before = before.to_crs(crs)
+        out.loc[used.index, "split"] = _as_before(shapes, inner, before, grids[0])
+        return out, before
     side = _block_side(inner, grids[0], plan.block)
     gap = side / 8 if plan.split in ("blocks", "features") and plan.split_field is None else np.zeros(2)
     gap = parse_length(plan.gap, grids[0]) if plan.gap else gap
@@ -106,10 +120,10 @@ def hold_out(
     split = np.where(np.isin(group, chosen), "test", "train").astype(object)
     aside = feature[np.isin(near, chosen)]
     split[aside[split[aside] == "train"]] = "gap"
-    out = points.copy()
     out.loc[used.index, "split"] = split
     chosen = chosen[~shapely.is_empty(closed[chosen])]
-    return out, gpd.GeoDataFrame({"block": chosen}, geometry=closed[chosen], crs=crs)
+    columns = {"block": chosen, "gap_x": float(gap[0]), "gap_y": float(gap[1])}
+    return out, gpd.GeoDataFrame(columns, geometry=closed[chosen], crs=crs)
 
 
 def _check_plan(plan: Split, seed: int) -> None:
@@ -124,6 +138,41 @@ def _check_plan(plan: Split, seed: int) -> None:
         )
     if plan.block is not None and (plan.split != "blocks" or plan.split_field is not None):
         raise GeoPointSegError("expected --block with --split blocks only: leave it out")
+    others = plan.split != "blocks" or plan.split_field or plan.block or plan.gap or not plan.held_out
+    if plan.held_out_from is not None and others:
+        raise GeoPointSegError(
+            f"expected --held-out-from {plan.held_out_from} alone, which says what is held out, and with which gap, got other "
+            "options of the split beside it: leave out --held-out 0, --split, --split-field, --block and --gap"
+        )
+
+
+def _as_before(shapes: Shapes, inner: Floats, before: gpd.GeoDataFrame, grid: Grid) -> Shapes:
+    """The split of features under what an earlier round held out, in the CRS of the grid.
+
+    Raises:
+        GeoPointSegError: it held out nothing, or single features, or does not say with which gap.
+    """
+    if before.empty or not {"gap_x", "gap_y"} <= {*before.columns}:
+        got = "none" if before.empty else "ground without its gap"
+        raise GeoPointSegError(
+            f"expected held-out ground in the points of --held-out-from, got {got}: run 'geopointseg check' on the points of "
+            "that round again, or leave it out"
+        )
+    closed, gap = before.geometry.to_numpy(), before[["gap_x", "gap_y"]].to_numpy()[0]
+    ground = closed
+    if gap.any():
+        smaller = shapely.buffer(shapely.transform(closed, lambda xy: xy / gap), -1.0, join_style="mitre")
+        ground = shapely.transform(smaller, lambda xy: xy * gap)
+    if (shapely.area(ground) < SLIVER * shapely.area(closed)).any():
+        raise GeoPointSegError(
+            "expected held-out blocks in the points of --held-out-from, got single features with a gap around each: leave it "
+            "out, or hold out blocks from the first round on"
+        )
+    split = np.full(len(shapes), "train", object)
+    split[_pairs(shapes, closed)[0]] = "gap"
+    nudged = inner + NUDGE * np.array(grid.pixel_size[::-1])
+    split[_pairs(shapely.points(nudged), ground)[0]] = "test"
+    return split
 
 
 def _says_what_to_do(groups: pd.Series) -> bool:

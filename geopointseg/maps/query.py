@@ -20,6 +20,7 @@ from geopointseg.labels.acquire import Strategy, choose
 from geopointseg.labels.advice import explain_miss
 from geopointseg.labels.candidates import Uncertainty
 from geopointseg.labels.points import (
+    holds_out,
     is_checked,
     load_points,
     open_questions,
@@ -298,6 +299,8 @@ def _following(
     files = [str(path) for path in source.files] if source else []
     words = ["geopointseg", "run", "--raster", *raster, "--points", *files, str(out), "--class-field", field]
     options = {"layer": source.layer if source else None, **more, "warm-start": model[0] if model else None}
+    last = [Path(model[0]).parent / "points.gpkg"] if model else []  # beside model/, where run puts it
+    options["held-out-from"] = next(filter(holds_out, [*(source.files if source else ()), *last]), None)
     for name, value in options.items():
         words += [] if value is None else [f"--{name}", str(value)]
     free = next(name for name in (f"result{i or ''}" for i in chain([0], count(2))) if not Path(name).exists())

@@ -1,5 +1,7 @@
 """The split keeps held-out ground apart from what is trained on, and leaves every class something to learn from."""
 
+from pathlib import Path
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -311,3 +313,32 @@ def test_a_length_needs_its_unit(text):
 def test_a_length_in_degrees_is_refused_with_what_to_write(grid):
     with pytest.raises(GeoPointSegError, match=r"metres or pixels, got 0\.01deg, .* write about 1110m"):
         parse_length("0.01deg", grid)
+
+
+@given(places, places, st.sampled_from([0.2, 0.5]), st.integers(0, 3))
+def test_what_was_held_out_stays_so_when_points_are_added(first, more, share, seed):
+    old = layer(*np.array(first).T)
+    before, ground = hold_out(old, [GRID], Split(share), seed=seed)
+    if ground.empty:
+        return
+    both = pd.concat([old, layer(*np.array(more).T - [[300], [100], [0]])], ignore_index=True)  # beyond them, too
+    after, again = hold_out(both, [GRID], Split(share, held_out_from=Path("p.gpkg")), before=ground, seed=seed)
+    assert after["split"][: len(old)].tolist() == before["split"].tolist()
+    assert again.geometry.equals(ground.geometry)
+    near = after.intersects(ground.union_all())
+    assert (near == (after["split"] != "train")).all()
+    third, _ = hold_out(both, [GRID], Split(held_out_from=Path("p.gpkg")), before=again)
+    assert third["split"].tolist() == after["split"].tolist()
+
+
+def test_held_out_ground_that_cannot_stay_so_is_refused():
+    plan, points = Split(held_out_from=Path("p.gpkg")), scattered(60)
+    _, nothing = hold_out(points, [GRID], Split(0))
+    with pytest.raises(GeoPointSegError, match=r"expected held-out ground in .*, got none: run 'geopointseg check'"):
+        hold_out(points, [GRID], plan, before=nothing)
+    _, single = hold_out(points, [GRID], Split(split="features"))
+    with pytest.raises(GeoPointSegError, match=r"expected held-out blocks in .*, got single features"):
+        hold_out(points, [GRID], plan, before=single)
+    for other in ({"gap": "30m"}, {"block": "30m"}, {"split": "random"}, {"held_out": 0}):
+        with pytest.raises(GeoPointSegError, match=r"expected --held-out-from p\.gpkg alone"):
+            hold_out(points, [GRID], Split(**other, held_out_from=Path("p.gpkg")), before=nothing)
