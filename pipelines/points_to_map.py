@@ -157,9 +157,7 @@ def run(
     lightning.seed_everything(seed, verbose=False)
     own = {"backbone": plan.backbone} if last is None else _network_of(last, backbone)
     task = PointSegmentationTask(data.card, **own, steps=plan.steps, minutes=minutes, loss=loss)
-    started = carry_on(task, last) if last else ""
-    if started and split.held_out and split.held_out_from is None:
-        started += SEEN
+    started = _start(task, last, split)
     options = trainer_options(out, steps=plan.steps, minutes=minutes, wanted=precision, deterministic=deterministic)
     trainer = lightning.Trainer(**options)
     trained = fit(trainer, task, data, out, overwrite=overwrite, resume=resume, keeping=keeping)
@@ -237,6 +235,14 @@ def run(
 def _network_of(last: PointSegmentationTask, backbone: str | None) -> dict[str, Any]:
     """The network of an earlier training, with another backbone where one is asked for, which `carry_on` refuses."""
     return {"model": last.hparams["model"], "backbone": backbone or last.hparams["backbone"]}
+
+
+def _start(task: PointSegmentationTask, last: PointSegmentationTask | None, split: Split) -> str:
+    """Start from the last model, if there is one: what was taken of it, and whether it may know what it is judged on."""
+    if last is None:
+        return ""
+    started = carry_on(task, last)
+    return started + SEEN if split.held_out and split.held_out_from is None else started
 
 
 def _compare(held_out: Assessment, others: Sequence[Assessment], split: Split) -> Comparison:

@@ -1,6 +1,7 @@
 """The loop closes: ask, answer, run, ask again; what is answered goes through `run`, which starts from the last model."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -19,6 +20,7 @@ from geopointseg.maps.query import query
 from geopointseg.raster import creating, open_raster, raster_classes, read_labels
 from geopointseg.scene import write_scene
 from geopointseg.synthetic import CLASS_NAMES
+from pipelines import points_to_map
 from pipelines.experiments.active import annotate, answer
 from pipelines.points_to_map import run
 
@@ -115,6 +117,14 @@ def test_what_a_round_holds_out_the_next_one_does_too(scene, tmp_path):
     assert f"held out is the ground that {one} holds out" in kept.notes
     drawn = check(given[0], **given[1], split=Split(), overwrite=True)
     assert drawn.points.frame["split"][:60].tolist() != before.frame["split"].tolist()
+
+
+def test_a_warm_start_says_whether_it_may_know_what_it_is_judged_on(monkeypatch):
+    monkeypatch.setattr(points_to_map, "carry_on", lambda task, last: "all weights")
+    assert points_to_map._start("task", None, Split()) == ""
+    assert "all weights; it may have been trained on points that are" in points_to_map._start("task", "last", Split())
+    for safe in (Split(0), Split(held_out_from=Path("points.gpkg"))):
+        assert points_to_map._start("task", "last", safe) == "all weights"
 
 
 def held_out(scene, layers, out, around=8):

@@ -1,6 +1,9 @@
 """What is asked: the account of a query, for people and for programs."""
 
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,11 @@ from numpy.typing import NDArray
 
 from geopointseg.classes import Classes
 from geopointseg.labels.acquire import Candidates, Strategy
+from geopointseg.labels.points import holds_out
+from geopointseg.labels.vector import PointSource
 from geopointseg.words import counted
 
-__all__ = ["QueryReport", "account"]
+__all__ = ["QueryReport", "account", "next_command"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,3 +123,24 @@ def account(chosen: Candidates, classes: Classes | None, land: NDArray[np.float6
         texts.append(f"{said}; {land[ranks[0]]:.0%} of the land is mapped as the first; {sizes[row]}")
     frame["why"] = pd.array(texts, "string")
     return frame
+
+
+def next_command(
+    raster: Sequence[str],
+    source: PointSource | None,
+    field: str,
+    out: Path,
+    model: Sequence[str] | None,
+    more: Mapping[str, object],
+) -> str:
+    """The next command, with what the user gave to this one."""
+    files = [str(path) for path in source.files] if source else []
+    words = ["geopointseg", "run", "--raster", *raster, "--points", *files, str(out), "--class-field", field]
+    options = {"layer": source.layer if source else None, **more, "warm-start": model[0] if model else None}
+    last = [Path(model[0]).parent / "points.gpkg"] if model else []  # beside model/, where run puts it
+    options["held-out-from"] = next(filter(holds_out, [*(source.files if source else ()), *last]), None)
+    for name, value in options.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    free = next(name for name in (f"result{i or ''}" for i in chain([0], count(2))) if not Path(name).exists())
+    command = shlex.join([*words, "--out", free])
+    return f"fill in {out} in QGIS, then {command}".replace("{", "{{").replace("}", "}}")

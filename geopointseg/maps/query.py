@@ -4,12 +4,9 @@ The raster is predicted window by window, as for a map; of each window only a ta
 superpixels as are wanted are chosen, and each is asked about at its most interior pixel.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
-from itertools import chain, count
 from pathlib import Path
 
-import geopandas as gpd
 import pandas as pd
 import rasterio
 
@@ -17,35 +14,24 @@ from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new, write_json
 from geopointseg.labels.acquire import Strategy, choose
-from geopointseg.labels.advice import explain_miss
 from geopointseg.labels.candidates import Uncertainty
-from geopointseg.labels.points import (
-    holds_out,
-    is_checked,
-    load_points,
-    open_questions,
-    read_points,
-    require_geopackage,
-    require_other,
-)
+from geopointseg.labels.points import require_geopackage, require_other
 from geopointseg.labels.questions import Form, write_questions
-from geopointseg.labels.vector import PointSource
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.dropout import with_dropout
 from geopointseg.learning.hub import is_on_hub
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.legend.files import read_legend
 from geopointseg.maps.accept import Difference, accept
-from geopointseg.maps.asked import QueryReport, account
-from geopointseg.maps.survey import Known, Stream, doubting, predicted, survey, unpredicted
+from geopointseg.maps.asked import QueryReport, account, next_command
+from geopointseg.maps.known import NOTHING, classes_of, known_by, points_of, refuse_beside
+from geopointseg.maps.survey import Stream, doubting, predicted, survey, unpredicted
 from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, statistics
 
 __all__ = ["QueryReport", "query"]
 
 NO_MODEL: Strategy = "stratified"
-NOTHING = Known(gpd.GeoSeries([], crs=4326), gpd.GeoSeries([], crs=4326))
 LEAST = {
     "n": (1, "at least 1 question to ask for", "say how many, for example --n 50"),
     "size": (2, "superpixels of at least 2 pixels on average", "leave --size out for 400, or name a larger one"),
@@ -132,16 +118,16 @@ def query(
         asks = [predictor(task, computing) for task in tasks]
     own, rasters, measured = _opened(raster, tasks, crs, nodata, allow)
     options = {"window": window, "overlap": overlap, "batch_size": batch_size}
-    source = _source(points, class_field, layer, classes)
+    source = points_of(points, class_field, layer, classes)
     if source is None:
         form, known, waiting = (
-            Form(class_field or "class", own or _classes_of(classes), False, pd.DataFrame()),
+            Form(class_field or "class", own or classes_of(classes), False, pd.DataFrame()),
             NOTHING,
             0,
         )
     else:
-        form, known, waiting = _known(source, own, crs, again=again)
-        _refuse_beside(known, rasters)
+        form, known, waiting = known_by(source, own, crs, again=again)
+        refuse_beside(known, rasters)
 
     def stream(one: Raster) -> Stream:
         if not tasks:
@@ -171,7 +157,7 @@ def query(
         room=seen.room(n),
         waiting=waiting,
         again=again,
-        following=_following(
+        following=next_command(
             raster, source, form.field, out, model, {"classes": classes, "crs": crs, "nodata": nodata}
         ),
     )
@@ -244,74 +230,3 @@ def _opened(
     given = card["nodata"] if nodata is None else nodata
     rasters = [accept(open_raster(path, crs=crs, nodata=given), card, allow) for path in find_rasters(inputs)]
     return own, rasters, statistics(rasters)
-
-
-def _source(
-    points: Sequence[Path] | None, class_field: str | None, layer: str | None, legend: Path | None
-) -> PointSource | None:
-    """The points that there are already; None where there are none."""
-    if not points:
-        return None
-    field = class_field or ("class_name" if is_checked(points[0]) else None)
-    if field is None:
-        raise GeoPointSegError(
-            f"expected --class-field for {points[0]}, which 'geopointseg check' did not write: name it"
-        )
-    return PointSource(points, field, layer=layer, classes=legend)
-
-
-def _known(source: PointSource, own: Classes | None, crs: str | None, *, again: bool) -> tuple[Form, Known, int]:
-    """What an answer looks like, what is labelled already, and how many earlier questions are not answered yet.
-
-    These keep their place like points: whoever left one open has it before him still, or could not tell.
-    """
-    frame, found, _ = read_points(source, crs)
-    columns = pd.DataFrame(frame.drop(columns=frame.geometry.name).head(0))
-    integer = pd.api.types.is_numeric_dtype(frame[source.class_field])
-    form = Form(source.class_field, own or found.classes, integer, columns)
-    waiting = open_questions(source, crs)
-    places = frame.geometry.dropna()
-    if not again:
-        places = pd.concat([places, waiting.to_crs(places.crs)], ignore_index=True)
-    grounds = [load_points(path).held_out.geometry for path in source.files if is_checked(path)]
-    held_out = pd.concat([ground.to_crs(grounds[0].crs) for ground in grounds]) if grounds else NOTHING.held_out
-    return form, Known(places, held_out), len(waiting)
-
-
-def _refuse_beside(known: Known, rasters: Sequence[Raster]) -> None:
-    """Refuse points that all lie beside the rasters: they would keep nothing from being asked."""
-    if not any(len(known.on(raster.grid)[0]) for raster in rasters):
-        missed = gpd.GeoDataFrame(geometry=known.geometry)
-        raise GeoPointSegError(
-            f"expected points on the raster, got {len(missed)} outside. {explain_miss(missed, rasters)}"
-        )
-
-
-def _following(
-    raster: Sequence[str],
-    source: PointSource | None,
-    field: str,
-    out: Path,
-    model: Sequence[str] | None,
-    more: Mapping[str, object],
-) -> str:
-    """The next command, with what the user gave to this one."""
-    files = [str(path) for path in source.files] if source else []
-    words = ["geopointseg", "run", "--raster", *raster, "--points", *files, str(out), "--class-field", field]
-    options = {"layer": source.layer if source else None, **more, "warm-start": model[0] if model else None}
-    last = [Path(model[0]).parent / "points.gpkg"] if model else []  # beside model/, where run puts it
-    options["held-out-from"] = next(filter(holds_out, [*(source.files if source else ()), *last]), None)
-    for name, value in options.items():
-        words += [] if value is None else [f"--{name}", str(value)]
-    free = next(name for name in (f"result{i or ''}" for i in chain([0], count(2))) if not Path(name).exists())
-    command = shlex.join([*words, "--out", free])
-    return f"fill in {out} in QGIS, then {command}".replace("{", "{{").replace("}", "}}")
-
-
-def _classes_of(legend: Path | None) -> Classes | None:
-    """The classes that a file lists; None without one."""
-    if legend is None:
-        return None
-    listed = read_legend(legend)
-    names = listed.names or tuple(dict.fromkeys(listed.values.values()))
-    return Classes.colored(names, [listed.codes.get(name, i) for i, name in enumerate(names)], dict(listed.colors))
