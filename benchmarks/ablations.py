@@ -30,14 +30,14 @@ from pipelines.experiments.methods import matrices
 from pipelines.experiments.settings import every
 from pipelines.experiments.training import train_and_map
 
-REACH = Spreading()
+USUAL = Spreading()
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What differs from the default: in how clicks are spread, in the data module, in the task."""
 
-    spreading: Spreading = REACH
+    spreading: Spreading = USUAL
     data: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,10 +45,9 @@ class Variant:
 VARIANTS = {
     "default": Variant(),
     # the click's weight and place
+    "reach": Variant(Spreading("reach")),
     "single-pixel": Variant(Spreading("single-pixel")),
     "area-1": Variant(data={"weight_power": 1.0}),
-    "floor-0": Variant(data={"class_floor": 0.0}),
-    "floor-1": Variant(data={"class_floor": 1.0}),
     "area-0": Variant(data={"weight_power": 0.0}),
     "chips-by-point": Variant(data={"balance": "point"}),
     # weights of classes

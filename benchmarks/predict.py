@@ -38,13 +38,14 @@ from benchmarks.harness import finish, parser, race, table
 from benchmarks.prediction_data import command, given_or_trained, mosaic, timed_cogs, write_raster
 from geopointseg.classes import Classes
 from geopointseg.grid import Window
+from geopointseg.labels.looks import TREES
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import predictor, with_torch
 from geopointseg.learning.bundle import load, save
 from geopointseg.learning.infer import _mirrored
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import open_raster, read
-from pipelines.experiments.forests import TREES, features
+from pipelines.experiments.forests import looks
 
 Clock = Callable[[], float]
 BATCH = 4
@@ -102,12 +103,12 @@ def forest_speed(image: Path, made: Path, folder: Path, side: int, clock: Clock)
     part = write_raster(folder / "part.tif", read(open_raster(image), area).astype(np.uint8))
     with rasterio.open(made) as source:
         ids = source.read(1, window=area.to_rasterio())
-    found = features(part)
+    found = looks(part)
     chosen = np.random.default_rng(0).choice(side * side, 2000)
     model = RandomForestClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=0, n_jobs=-1)
     model.fit(found.reshape(len(found), -1).T[chosen], ids.ravel()[chosen])
     start = clock()
-    found = features(part)
+    found = looks(part)
     model.predict(found.reshape(len(found), -1).T)
     return side * side / (clock() - start) / 1e6
 

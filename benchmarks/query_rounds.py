@@ -18,9 +18,10 @@ from geopointseg.confusion import scores
 from geopointseg.grid import Window
 from geopointseg.labels.acquire import Candidates, Strategy, choose
 from geopointseg.labels.candidates import interior
+from geopointseg.labels.looks import TREES, region_looks
 from geopointseg.raster import open_raster, raster_classes, read_labels
 from pipelines.experiments.active import answer
-from pipelines.experiments.forests import TREES, cut, features, region_statistics
+from pipelines.experiments.forests import cut, looks
 from pipelines.experiments.settings import SettingName
 
 __all__ = ["Ground", "forest", "miou", "prepare_ground", "rounds"]
@@ -100,7 +101,7 @@ def _measured(
     return {
         "area": area,
         "place": np.stack([cols + 100_000.0 * number, -rows], axis=1),
-        "features": region_statistics(features(image), regions)[:, 1:].T,
+        "features": region_looks(looks(image), regions)[1:],
         "truth": known,
         "open": free,
         "judged": pixels,

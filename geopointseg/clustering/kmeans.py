@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from geopointseg.errors import GeoPointSegError
-
 __all__ = ["kmeans", "nearest"]
 
 BATCH = 4096  # pixels
@@ -21,16 +19,9 @@ def kmeans(pixels: NDArray[np.float32], k: int, *, seed: int = 0) -> NDArray[np.
 
     Returns:
         (clusters, bands).
-
-    Raises:
-        GeoPointSegError: scikit-learn is not there.
     """
-    try:
-        from sklearn.cluster import MiniBatchKMeans
-    except ImportError as error:
-        raise GeoPointSegError(
-            "expected scikit-learn for --method kmeans, got none: pip install 'geopointseg[clustering]', or take isodata"
-        ) from error
+    from sklearn.cluster import MiniBatchKMeans  # a second, which nobody else should wait for
+
     different = np.unique(pixels, axis=0)
     if len(different) <= k:
         return different

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from skimage.measure import label
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
+from geopointseg.labels.fill import fill, looks_of
 from geopointseg.labels.graph import seed_map
 from geopointseg.labels.propagate import Clicks, Cut, Painted, Reach, Trial, cut, leave_out, paint
 from geopointseg.labels.sheet import Sheet
@@ -20,28 +21,37 @@ from geopointseg.labels.spread import Labels, discs, single_pixels, spread, walk
 from geopointseg.labels.superpixels import Method, fitted_scale, superpixels
 from geopointseg.raster import valid
 
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
 __all__ = ["Labelled", "Painter", "Spreading", "painter", "refuse_idle", "trials"]
 
 SAMPLE = 1024  # pixels of the part of a raster that the scale of superpixels is fitted to
 
 GROWN = ("adaptive", "hers")  # methods that merge pixels, edge by edge
-Mode = Literal["reach", "superpixels", "conflict-free", "majority", "single-pixel", "radius", "random-walker"]
+Mode = Literal["fill", "reach", "superpixels", "conflict-free", "majority", "single-pixel", "radius", "random-walker"]
 
 
 @dataclass(frozen=True, slots=True)
 class Spreading:
     """How a click becomes more than a pixel."""
 
-    spread: Mode = "reach"
-    """What a click labels: the largest region that its class can be trusted to fill, found out from the clicks themselves;
-    its superpixel, unless it holds another class; a superpixel grown so that no other class gets into it; its superpixel by
-    majority; its own pixel; a disc; or what a random walker reaches. All but the first are for comparison."""
+    spread: Mode = "fill"
+    """What a click labels. reach: the largest region that its class can be trusted to fill, found out from the clicks
+    themselves. fill: the same, and what no click reaches is guessed by how it looks, at a quarter of the weight. All others
+    are for comparison: its superpixel, unless it holds another class; a superpixel grown so that no other class gets into
+    it; its superpixel by majority; its own pixel; a disc; or what a random walker reaches."""
     method: Method = "adaptive"
     """Superpixels, for superpixels, conflict-free (adaptive and hers only) and majority."""
     size: int = 400
     """Their mean area in pixels; for radius, that of the disc in pixels."""
     affinity: Path | None = None
     """Folder of affinity maps from 'geopointseg affinity', to grow regions by instead of colours."""
+
+    @property
+    def reaches(self) -> bool:
+        """Whether the clicks find out how far each class reaches."""
+        return self.spread in ("fill", "reach")
 
     @property
     def cuts(self) -> bool:
@@ -87,41 +97,46 @@ def refuse_idle(spreading: Spreading) -> None:
             "expected --size with --spread superpixels, conflict-free, majority or radius, "
             f"got --spread {spreading.spread}: leave it out"
         )
-    grown = spreading.spread == "reach" or (spreading.cuts and spreading.method in GROWN)
+    grown = spreading.reaches or (spreading.cuts and spreading.method in GROWN)
     if spreading.affinity is not None and not grown:
-        raise GeoPointSegError("expected --affinity with --spread reach, or --method adaptive or hers: leave it out")
+        raise GeoPointSegError(
+            "expected --affinity with --spread fill or reach, or --method adaptive or hers: leave it out"
+        )
 
 
-def trials(sheet: Sheet, cuts: Path) -> Iterator[Trial]:
+def trials(sheet: Sheet, kept: Path) -> Iterator[Trial]:
     """Cut every window that holds clicks, keep what was cut in a folder, and leave each click out in turn."""
-    cuts.mkdir()
+    kept.mkdir(exist_ok=True)
     for number, window in enumerate(sheet.progress(sheet.windows(), "superpixels")):
         seen = sheet.seen(window)
         clicks = sheet.clicks.within(seen)
         if len(clicks.rows):
             found = cut(sheet.image(seen), clicks, affinity=sheet.affinity(seen))
-            np.savez_compressed(_kept(cuts, number), regions=found.regions)
+            np.savez_compressed(_cut_of(kept, number), regions=found.regions)
             rows, cols = clicks.rows + seen.row - window.row, clicks.cols + seen.col - window.col
             counted = (rows >= 0) & (rows < window.height) & (cols >= 0) & (cols < window.width)
             yield leave_out(found, clicks, len(sheet.classes), counted)
 
 
-def _kept(cuts: Path, number: int) -> Path:
+def _cut_of(kept: Path, number: int) -> Path:
     """Where the cut of a window lies."""
-    return cuts / f"{number}.npz"
+    return kept / f"{number}-cut.npz"
 
 
-def painter(sheet: Sheet, spreading: Spreading, reach: Reach | None, cuts: Path) -> Painter:
+def painter(
+    sheet: Sheet, spreading: Spreading, reach: Reach | None, forest: "RandomForestClassifier | None", kept: Path
+) -> Painter:
     """What labels the windows of a sheet.
 
     Args:
         sheet: The raster and its features.
         spreading: How a click becomes more than a pixel.
-        reach: For that mode, how far every class reaches; None without any clicks.
-        cuts: For that mode, the folder that `trials` has kept its cuts in.
+        reach: For fill and reach, how far every class reaches; None without any clicks.
+        forest: For fill, what guesses the rest; None where too little is known.
+        kept: For both, the folder that `trials` and `looks` have kept theirs in.
     """
-    if spreading.spread == "reach":
-        return partial(_by_reach, sheet, reach, cuts)
+    if spreading.reaches:
+        return partial(_by_reach, sheet, reach, forest, kept)
     scale = None
     if spreading.cuts and spreading.method in ("adaptive", "felzenszwalb"):
         sample = _sample(sheet)  # once, not window by window
@@ -137,16 +152,21 @@ def _sample(sheet: Sheet) -> Window:
     return Window(top, left, SAMPLE, SAMPLE).within(height, width)
 
 
-def _by_reach(sheet: Sheet, reach: Reach | None, cuts: Path, number: int, window: Window) -> Labelled:
-    """Label the regions that clicks reach."""
-    file, seen = _kept(cuts, number), sheet.seen(window)
+def _by_reach(
+    sheet: Sheet, reach: Reach | None, forest: "RandomForestClassifier | None", kept: Path, number: int, window: Window
+) -> Labelled:
+    """Label the regions that clicks reach, and guess the rest."""
+    file, seen = _cut_of(kept, number), sheet.seen(window)
     if reach is None or not file.exists():
         return Labelled(_blank(window))
     clicks = sheet.clicks.within(seen)
-    with np.load(file) as kept:
-        regions = kept["regions"]
+    with np.load(file) as one:
+        regions = one["regions"]
     found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
-    return Labelled(_core(paint(found, sheet.image(seen), clicks, reach), seen, window))
+    painted = paint(found, sheet.image(seen), clicks, reach)
+    if forest is not None and looks_of(kept, number).exists():
+        painted = fill(painted, forest, looks_of(kept, number))
+    return Labelled(_core(painted, seen, window))
 
 
 def _at_one_scale(sheet: Sheet, spreading: Spreading, scale: float | None, _: int, window: Window) -> Labelled:

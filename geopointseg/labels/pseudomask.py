@@ -9,6 +9,7 @@ from typing import Any
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
+from geopointseg.labels.fill import SHARE, learn, looks
 from geopointseg.labels.painter import Spreading, painter, refuse_idle, trials
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.propagate import find_reach
@@ -27,7 +28,9 @@ class MaskReport:
     files: tuple[Path, ...]
     classes: Classes
     pixels: tuple[int, ...]
-    """Labelled pixels per class, over all rasters."""
+    """Labelled pixels per class, over all rasters; guessed ones are among them."""
+    guessed: int
+    """Pixels that no click reaches, labelled by how they look."""
     total: int
     """Pixels of all rasters."""
     spread: int
@@ -46,6 +49,7 @@ class MaskReport:
         return {
             "labelled_pixels": dict(zip(self.classes.names, self.pixels, strict=True)),
             "labelled_share": sum(self.pixels) / self.total,
+            "guessed_share": self.guessed / self.total,
             "points_spread": self.spread,
             "points_in_conflict": self.conflicts,
             "reach": list(self.reach),
@@ -62,7 +66,10 @@ class MaskReport:
             count, area = f"{self.superpixels:>12,} superpixels", f"{self.superpixel_area:.1f} pixels on average"
             rows.append(f"{count}  of {area}, in the windows that hold points")
         lost = f"; {self.conflicts} lost: another class disputes what they would label" if self.conflicts else ""
-        share = f"{counted(self.spread, 'point labels', 'points label')} {sum(self.pixels) / self.total:.1%} of the raster{lost}"
+        label, clicked = counted(self.spread, "point labels", "points label"), sum(self.pixels) - self.guessed
+        share = f"{label} {clicked / self.total:.1%} of the raster{lost}"
+        if self.guessed:
+            share += f"; {self.guessed / self.total:.1%} more are guessed by how they look, at {SHARE:g} of the weight"
         return "\n".join([*rows, share])
 
 
@@ -139,16 +146,17 @@ def write_masks(
     for raster in rasters:
         require_place(folder, raster, overwrite=overwrite)
     sheets = [open_sheet(raster, statistics, points, spreading.affinity) for raster in rasters]
-    reach = None
+    reach = forest = None
     files: list[Path] = []
     parts: list[Counts] = []
     with TemporaryDirectory(prefix=".cuts-", dir=folder) as made:
-        cuts = [Path(made) / str(i) for i in range(len(sheets))]
-        if spreading.spread == "reach" and any(len(sheet.clicks.rows) for sheet in sheets):
-            tried = [trial for sheet, at in zip(sheets, cuts, strict=True) for trial in trials(sheet, at)]
-            reach = find_reach(tried)
-        for sheet, at in zip(sheets, cuts, strict=True):
-            paint = painter(sheet, spreading, reach, at)
+        kept = [Path(made) / str(i) for i in range(len(sheets))]
+        if spreading.reaches and any(len(sheet.clicks.rows) for sheet in sheets):
+            reach = find_reach([trial for sheet, at in zip(sheets, kept, strict=True) for trial in trials(sheet, at)])
+        if spreading.spread == "fill":
+            forest = learn([seen for sheet, at in zip(sheets, kept, strict=True) for seen in looks(sheet, at)])
+        for sheet, at in zip(sheets, kept, strict=True):
+            paint = painter(sheet, spreading, reach, forest, at)
             written, counts = write_mask(
                 sheet, paint, folder, mode=spreading.spread, outlines=outlines, overwrite=overwrite
             )
@@ -159,6 +167,7 @@ def write_masks(
         files=tuple(files),
         classes=points.classes,
         pixels=tuple(all_of.pixels.tolist()),
+        guessed=all_of.guessed,
         total=all_of.total,
         spread=all_of.spread,
         conflicts=all_of.conflicts,

@@ -28,6 +28,8 @@ class Counts(NamedTuple):
 
     pixels: NDArray[np.int64]
     """(classes,) labelled pixels."""
+    guessed: int
+    """Of these, pixels of no region: no click reaches them."""
     total: int
     """Pixels of the raster."""
     spread: int
@@ -80,7 +82,7 @@ def write_mask(
         The files, and what the points became.
     """
     grid, classes = sheet.raster.grid, sheet.classes
-    pixels, superpixels, cut = np.zeros(len(classes), np.int64), 0.0, 0
+    pixels, guessed, superpixels, cut = np.zeros(len(classes), np.int64), 0, 0.0, 0
     kept, lost = np.zeros((2, len(sheet.frame)), bool)
     files, extra = mask_paths(folder, sheet.raster), region_paths(folder, sheet.raster)
     drawn: list[gpd.GeoDataFrame] = []
@@ -93,11 +95,13 @@ def write_mask(
                 fids = sheet.frame["source_fid"].to_numpy(object)
                 drawn.append(find_outlines(found.painted, grid, burned.window, classes, fids))
             pixels += np.bincount(labels.ravel(), minlength=256)[: len(classes)]
+            guessed += int(np.count_nonzero((labels != UNLABELLED) & (regions == 0)))
             kept[burned.feature[labels[burned.rows, burned.cols] == sheet.ids[burned.feature]]] = True
             lost[found.lost] = True
             superpixels, cut = superpixels + found.superpixels, cut + found.cut
     counts = Counts(
         pixels=pixels,
+        guessed=guessed,
         total=grid.height * grid.width,
         spread=int((kept & sheet.train).sum()),
         conflicts=int((lost & ~kept).sum()),

@@ -16,7 +16,7 @@ from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.raster import Raster, read, read_labels
 
-__all__ = ["By", "ClassWeights", "Rule", "label_amounts", "lift", "raised", "weigh_classes"]
+__all__ = ["By", "ClassWeights", "Rule", "label_amounts", "raised", "weigh_classes"]
 
 Rule = Literal["none", "inverse", "sqrt-inverse", "effective-number", "median-frequency"]
 By = Literal["click", "pixel"]
@@ -72,33 +72,7 @@ def raised(weights: NDArray[np.float32], power: float) -> NDArray[np.float32]:
     return np.power(weight, power, out=weight, where=weight > 0)  # 0⁰ would be 1
 
 
-def lift(pairs: Sequence[tuple[Raster, Raster]], count: int, power: float, floor: float) -> NDArray[np.float64]:
-    """What to multiply raised weights by, so that no class has less of them than a part of its share of the clicks.
-
-    Raised to less than 1 they favour classes that clicks reach far in: on real images a class whose clicks may hardly spread
-    had 2 % of all weight, with a sixth of the clicks, and was lost.
-
-    Args:
-        pairs: Pseudo-masks and their weights.
-        count: Of classes.
-        power: That the weights are raised to.
-        floor: That part, from 0 to 1.
-
-    Returns:
-        (classes,) factors that leave the sum of all weights as it is; 1 for classes without labels.
-    """
-    clicks, raw = (label_amounts(pairs, count, power=p).sum(axis=0) for p in (1.0, power))
-    factors: NDArray[np.float64] = np.ones(count)
-    if raw.any():
-        share = raw / raw.sum()
-        wanted = np.maximum(share, floor * clicks / clicks.sum())
-        np.divide(wanted / wanted.sum(), share, out=factors, where=raw > 0)
-    return factors
-
-
-def label_amounts(
-    pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "click", *, power: float = 1.0
-) -> NDArray[np.float64]:
+def label_amounts(pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "click") -> NDArray[np.float64]:
     """How much each class is labelled in each pseudo-mask; held-out points have no part in these.
 
     Args:
@@ -106,7 +80,6 @@ def label_amounts(
         count: Of classes.
         by: "click" sums the pixels' weights up, so that a click counts by its share and its purity, whatever it covers;
             "pixel" counts labelled pixels, so that it counts by its area.
-        power: That the pixels' weights are raised to before.
 
     Returns:
         (masks, classes) amounts.
@@ -118,7 +91,7 @@ def label_amounts(
     for row, (mask, weights) in zip(amounts, pairs, strict=True):
         for window in mask.grid.tiles(TILE):
             labels = read_labels(mask.path, window).ravel()
-            counts = raised(read(weights, window)[0], power).ravel() if by == "click" else None
+            counts = np.nan_to_num(read(weights, window)[0]).ravel() if by == "click" else None
             row += np.bincount(labels, counts, minlength=UNLABELLED + 1)
         foreign = np.flatnonzero(row[count:UNLABELLED]) + count
         if len(foreign):

@@ -14,7 +14,7 @@ from torchgeo.datamodules import GeoDataModule
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import load_points
 from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment, numbered_apart
-from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, lift, weigh_classes
+from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, weigh_classes
 from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Regions, Sample
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
 from geopointseg.learning.sites import share, sites
@@ -55,7 +55,6 @@ class PointDataModule(GeoDataModule):
         steps: int = 600,
         balance: Balance = "class",
         weight_power: float = 0.5,
-        class_floor: float = 0.5,
         train_fraction: float = 1.0,
         augmentation: Augmentation = FLIPS_AND_TURNS,
         crs: str | None = None,
@@ -78,7 +77,6 @@ class PointDataModule(GeoDataModule):
             balance: Draw chips around the classes in turn, or around all points alike.
             weight_power: α of the pixels' weights, which are 1 / area^α × purity^α of the region that a click was spread
                 over: with 1 every click counts the same however far it reaches, with 0 every labelled pixel does.
-            class_floor: No class weighs less, whatever α, than this part of its share of the clicks; 0 lets α alone decide.
             train_fraction: Share of the rasters with training points, by area, to train on; the others still count in
                 the statistics, which need no labels, and are judged on their held-out points.
             augmentation: What is done to training chips; flips and quarter turns by default.
@@ -102,8 +100,6 @@ class PointDataModule(GeoDataModule):
             raise GeoPointSegError(
                 f"expected a weight_power from 0 on, got {weight_power}: 1 lets every click count alike"
             )
-        if not 0 <= class_floor <= 1:
-            raise GeoPointSegError(f"expected a class_floor from 0 to 1, got {class_floor}: try 0.5")
         if batch_size < 1 or num_workers < 0:
             raise GeoPointSegError(
                 f"expected at least one chip in a batch and 0 or more workers, got {batch_size} and {num_workers}: "
@@ -117,12 +113,10 @@ class PointDataModule(GeoDataModule):
         self.epoch_steps = min(steps, EPOCH)
         self.pieces = 1
         """In how many parts a batch goes through the network, where memory is too small for all of it."""
-        self.weight_power, self.class_floor = weight_power, class_floor
+        self.weight_power = weight_power
         self.labels = Labels(self.rasters, Path(masks), power=weight_power)
         self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)
         names, pairs = self.points.classes.names, [self.labels.pairs[i] for i in self.train_sites.rasters]
-        if class_floor and weight_power != 1:
-            self.labels.multiply(lift(pairs, len(names), weight_power, class_floor))
         self.class_weights: ClassWeights | None = None
         if class_weights != "none":
             amounts = label_amounts(pairs, len(names), class_weights_by)
@@ -167,7 +161,6 @@ class PointDataModule(GeoDataModule):
                 "seed": self.seed,
                 "balance": self.balance,
                 "weight_power": self.weight_power,
-                "class_floor": self.class_floor,
                 "train_fraction": self.train_fraction,
                 "train_rasters": [self.rasters[number].path.name for number in self.train_sites.rasters],
                 "augmentation": asdict(self.augmentation),

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import shapely
 import torch
-from numpy.typing import NDArray
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice
 
@@ -146,23 +145,19 @@ class Labels(Imagery):
             GeoPointSegError: one is missing, unreadable, or on another grid.
         """
         super().__init__(rasters)
-        self.power, self.factors = power, np.ones(UNLABELLED + 1, np.float32)
+        self.power = power
         paths = [mask_paths(folder, raster) for raster in rasters]
         self.pairs = [
             (_on_grid(raster, mask), _on_grid(raster, weights))
             for raster, (mask, weights) in zip(rasters, paths, strict=True)
         ]
 
-    def multiply(self, factors: NDArray[np.float64]) -> None:
-        """Multiply the raised weights of each class by a factor: (classes,)."""
-        self.factors[: len(factors)] = factors
-
     def __getitem__(self, query: GeoSlice) -> Sample:
         """Read the window that the query names."""
         number, window = self.locate(query)
         mask, weights = self.pairs[number]
         labels = read_labels(mask.path, window)
-        weight = raised(read(weights, window)[0], self.power) * self.factors[labels]
+        weight = raised(read(weights, window)[0], self.power)
         return {"mask": torch.from_numpy(labels).long(), "weight": torch.from_numpy(weight)}
 
 

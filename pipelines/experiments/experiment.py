@@ -125,12 +125,8 @@ def _possible(wanted: Sequence[Cell], folder: Path) -> tuple[list[Cell], list[st
 
 def _fill(missing: Sequence[Cell], folder: Path, root: Path | None, cache: Path) -> None:
     """Compute cells, each kept before the next is begun."""
-    try:
-        from pipelines.experiments.methods import check_setup, compute  # torch and scikit-learn: not needed for a table
-    except ModuleNotFoundError as error:
-        raise GeoPointSegError(
-            f"expected what experiments need, got no {error.name}: pip install 'geopointseg[experiments]'"
-        ) from error
+    from pipelines.experiments.methods import check_setup, compute  # torch: not needed for a table
+
     planned = missing[0].experiment
     for cell in missing:
         check_setup(cell.level.setup)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
-from sklearn.ensemble import RandomForestClassifier
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.grid import Window
+from geopointseg.labels.looks import grow, pixel_looks, region_looks
 from geopointseg.labels.points import load_points
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.learning.sites import Sites, sites
@@ -22,23 +21,19 @@ from geopointseg.raster import open_raster, read
 from pipelines.experiments.clicks import read_whole
 
 __all__ = [
-    "TREES",
     "by_image",
     "click_sites",
     "cut",
-    "features",
+    "looks",
     "object_forest",
     "pixel_forest",
-    "region_statistics",
     "voted",
 ]
 
 Maps = list[NDArray[np.uint8]]
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
-TREES = 100
 SIZE = 400  # pixels of a superpixel
-SIDES = 5, 15  # pixels of the squares that texture is measured in
 
 
 def pixel_forest(
@@ -57,15 +52,15 @@ def pixel_forest(
         (height, width) class ids of every test image, 255 in superpixels (of `cut`) without known truth.
     """
     clicks = click_sites(images, points)
-    drawn = [features(image)[:, row, col] for image, row, col in by_image(images, clicks)]
-    model = _grown(np.hstack(drawn).T, clicks, seed)
+    drawn = [looks(image)[:, row, col] for image, row, col in by_image(images, clicks)]
+    model = grow(np.hstack(drawn).T, clicks.class_id, seed=seed)
     maps = []
     for image, path in zip(tests, judged, strict=True):
         truth, regions = read_whole(path), cut(image)
         needed = np.isin(regions, regions[truth != UNLABELLED])  # whole superpixels: all of them vote
         found = np.full(truth.shape, UNLABELLED, np.uint8)
         if needed.any():
-            found[needed] = model.predict(features(image)[:, needed].T)
+            found[needed] = model.predict(looks(image)[:, needed].T)
         maps.append(found)
     return maps
 
@@ -81,12 +76,12 @@ def object_forest(images: Sequence[Path], points: Path, tests: Sequence[Path], s
     drawn = []
     for image, row, col in by_image(images, clicks):
         regions = cut(image)
-        drawn.append(region_statistics(features(image), regions)[:, regions[row, col]])
-    model = _grown(np.hstack(drawn).T, clicks, seed)
+        drawn.append(region_looks(looks(image), regions)[regions[row, col]])
+    model = grow(np.vstack(drawn), clicks.class_id, seed=seed)
     maps = []
     for image in tests:
         regions = cut(image)
-        found: NDArray[np.uint8] = model.predict(region_statistics(features(image), regions).T).astype(np.uint8)
+        found: NDArray[np.uint8] = model.predict(region_looks(looks(image), regions)).astype(np.uint8)
         maps.append(found[regions])
     return maps
 
@@ -111,30 +106,9 @@ def by_image(images: Sequence[Path], clicks: Sites) -> Iterator[tuple[Path, NDAr
         yield image, clicks.row[here], clicks.col[here]
 
 
-def _grown(found: Floats, clicks: Sites, seed: int) -> RandomForestClassifier:
-    """A forest on (clicks, features)."""
-    model = RandomForestClassifier(TREES, min_samples_leaf=3, class_weight="balanced", random_state=seed, n_jobs=-1)
-    return model.fit(found, clicks.class_id)
-
-
-def features(image: Path) -> Floats:
-    """(features, height, width): the bands, and their mean and standard deviation in squares."""
-    bands = read(open_raster(image), _all(image))
-    found = [bands]
-    for side in SIDES:
-        mean = uniform_filter(bands, (0, side, side))
-        square = uniform_filter(bands**2, (0, side, side))
-        found += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
-    return np.concatenate(found)
-
-
-def region_statistics(found: Floats, regions: Labels) -> Floats:
-    """(2 × features, regions + 1) mean and standard deviation in each region; region 0, outside, is unused."""
-    flat = regions.ravel()
-    area = np.maximum(np.bincount(flat), 1)
-    mean = np.stack([np.bincount(flat, each.ravel()) / area for each in found])
-    square = np.stack([np.bincount(flat, each.ravel().astype(np.float64) ** 2) / area for each in found])
-    return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32)
+def looks(image: Path) -> Floats:
+    """(features, height, width) colour and texture of an image's pixels."""
+    return pixel_looks(read(open_raster(image), _all(image)))
 
 
 def _all(path: Path) -> Window:

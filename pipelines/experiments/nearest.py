@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from pipelines.experiments.clicks import read_whole
-from pipelines.experiments.forests import by_image, click_sites, features
+from pipelines.experiments.forests import by_image, click_sites, looks
 
 __all__ = ["nearest_clicks", "nearest_place"]
 
@@ -35,13 +35,13 @@ def nearest_clicks(images: Sequence[Path], points: Path, tests: Sequence[Path], 
         (height, width) class ids of every test image, 255 where truth is unknown.
     """
     clicks = click_sites(images, points)
-    drawn = np.hstack([features(image)[:, row, col] for image, row, col in by_image(images, clicks)]).T
+    drawn = np.hstack([looks(image)[:, row, col] for image, row, col in by_image(images, clicks)]).T
     middle, spread = drawn.mean(axis=0), np.maximum(drawn.std(axis=0), 1e-6)
     tree = KDTree((drawn - middle) / spread)
     maps = []
     for image, path in zip(tests, judged, strict=True):
         known = read_whole(path) != UNLABELLED
-        asked = (features(image)[:, known].T - middle) / spread
+        asked = (looks(image)[:, known].T - middle) / spread
         _, found = tree.query(asked, min(NEIGHBOURS, len(drawn)))
         maps.append(_painted(known, majority(clicks.class_id[found.reshape(len(asked), -1)])))
     return maps

@@ -23,6 +23,7 @@ from geopointseg.raster import open_rasters, raster_classes, read
 
 STRIPES = np.repeat([[20, 120, 220]], 16, 0).repeat(16, 1).astype(np.uint8)  # three tiles of 16 x 16
 CLASSES = Classes.of([10, 22531, 30], {10: "water", 30: "Straße"})
+REACH = Spreading("reach")
 AT_ONCE = Spreading("superpixels", "slic", 256)  # one tile of the picture each
 NOTHING_HELD_OUT = gpd.GeoDataFrame({"block": []}, geometry=[], crs="EPSG:32633")
 
@@ -98,6 +99,7 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
     assert report.figures() == {
         "labelled_pixels": {"water": report.pixels[0], "Straße": 0, "22531": report.pixels[2]},
         "labelled_share": (labels != 255).mean(),
+            "guessed_share": 0.0,
         "points_spread": 2,
         "points_in_conflict": 0,
         "reach": [],
@@ -295,7 +297,7 @@ def test_an_area_labels_no_pixel_without_data(raster_file, tmp_path):
 
 def test_every_click_labels_at_least_its_pixel(raster_file, tmp_path):
     clicks = [(2, 3, 0), (9, 8, 1), (5, 5, 2), (9, 40, 0)]  # three classes in one even stripe
-    report, labels, weights = written(raster_file(STRIPES), layer(*clicks), tmp_path, spreading=Spreading())
+    report, labels, weights = written(raster_file(STRIPES), layer(*clicks), tmp_path, spreading=REACH)
     assert [labels[row, col] for row, col, _ in clicks] == [0, 1, 2, 0]
     assert (report.spread, report.conflicts) == (4, 0)
     assert (labels[1:-1, 36:-2] == 0).all()
@@ -332,17 +334,17 @@ def test_windows_change_nothing_away_from_their_edges(raster_file, tmp_path, mon
     clicks = np.c_[rng.integers(0, 192, 60), rng.integers(0, 192, 60)]
     ids = (fields[clicks[:, 0], clicks[:, 1]] // 50) % 3
     path, points = raster_file(fields, dtype="uint8"), layer(*np.c_[clicks, ids])
-    _, whole, _ = written(path, points, tmp_path / "whole", spreading=Spreading())
+    _, whole, _ = written(path, points, tmp_path / "whole", spreading=REACH)
     monkeypatch.setattr(sheet, "TILE", tile)
     monkeypatch.setattr(sheet, "HALO", 48)
-    _, tiled, _ = written(path, points, tmp_path / "tiled", spreading=Spreading())
+    _, tiled, _ = written(path, points, tmp_path / "tiled", spreading=REACH)
     assert (whole == tiled).mean() > 0.99
 
 
 def test_outlines_show_what_each_click_became(raster_file, tmp_path):
     points = mixed((spot(5, 5), 2), (spot(9, 40), 0), (cells(2, 20, 3, 3), 1))
     points.frame["source_fid"] = [7, 8, 9]
-    report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=Spreading(), outlines=True)
+    report, labels, _ = written(raster_file(STRIPES), points, tmp_path, spreading=REACH, outlines=True)
     assert [file.name for file in report.files[-3:]] == [f"image_regions.{suffix}" for suffix in ("gpkg", "tif", "qml")]
     regions = gpd.read_file(report.files[-3], layer="regions")
     with rasterio.open(report.files[-2]) as source:
@@ -390,8 +392,8 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
         (Spreading("reach", method="slic"), "--method with --spread superpixels, .* majority, got --spread reach"),
         (Spreading("single-pixel", size=9), "--size with --spread superpixels, .* or radius, got .* single-pixel"),
         (Spreading("conflict-free", "slic"), "--method adaptive or hers with --spread conflict-free, got slic"),
-        (Spreading("radius", affinity=Path("a")), "--affinity with --spread reach, or --method adaptive or hers"),
-        (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread reach"),
+        (Spreading("radius", affinity=Path("a")), "--affinity with --spread fill or reach, or --method adaptive or hers"),
+        (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread fill or reach"),
     ],
 )
 def test_options_without_effect_are_refused(raster_file, tmp_path, spreading, message):
@@ -431,7 +433,7 @@ def test_an_interrupted_run_by_reach_leaves_nothing(raster_file, tmp_path, monke
 
     monkeypatch.setattr(painter, "paint", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=Spreading())
+        written(raster_file(STRIPES), layer((2, 8, 0), (2, 40, 1)), tmp_path, spreading=REACH)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -451,11 +453,11 @@ def test_regions_can_be_grown_by_affinity_maps_instead_of_colours(raster_file, t
     (tmp_path / "affinities").mkdir()
     raster_file(maps, "even.tif", folder=tmp_path / "affinities")
     points = layer((5, 5, 2), (9, 28, 0))
-    spreading = Spreading(affinity=tmp_path / "affinities")
+    spreading = Spreading("reach", affinity=tmp_path / "affinities")
     _, labels, _ = written(even, points, tmp_path / "masks", spreading=spreading)
     assert (labels[:, :16] == 2).all()
     assert (labels[:, 16:] == 0).all()
-    _, labels, _ = written(even, points, tmp_path / "colours", spreading=Spreading())
+    _, labels, _ = written(even, points, tmp_path / "colours", spreading=REACH)
     assert (labels != UNLABELLED).sum() == 2  # one even region that holds two classes
 
 
@@ -465,9 +467,9 @@ def test_affinity_maps_that_do_not_fit_are_refused(raster_file, tmp_path):
     with pytest.raises(
         GeoPointSegError, match=r"eight affinity maps on the grid of .*image\.tif, got 8 in .*: make them"
     ):
-        written(path, points, tmp_path / "masks", spreading=Spreading(affinity=tmp_path))
+        written(path, points, tmp_path / "masks", spreading=Spreading("reach", affinity=tmp_path))
     with pytest.raises(GeoPointSegError, match=r"a raster that GDAL reads, got .*none/image\.tif"):
-        written(path, points, tmp_path / "masks", spreading=Spreading(affinity=tmp_path / "none"))
+        written(path, points, tmp_path / "masks", spreading=Spreading("reach", affinity=tmp_path / "none"))
 
 
 # the command

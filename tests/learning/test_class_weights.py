@@ -8,9 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.grid import Window
-from geopointseg.learning.class_weights import label_amounts, lift, weigh_classes
-from geopointseg.learning.datasets import query
+from geopointseg.learning.class_weights import label_amounts, weigh_classes
 from geopointseg.learning.losses import masked_squared_error
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -117,41 +115,6 @@ def test_masks_larger_than_a_tile_are_counted_whole(basin_and_hedges, monkeypatc
 def test_an_id_that_is_no_class_is_refused(basin_and_hedges):
     with pytest.raises(GeoPointSegError, match=r"expected class ids up to 0 in .*a\.tif, got 1"):
         label_amounts(basin_and_hedges().labels.pairs, 1, "pixel")
-
-
-# the floor below which no class falls
-
-
-@pytest.mark.parametrize(
-    ("floor", "hedges"), [(0, 2 / 11.95), (0.2, 2 / 11.95), (0.6, 0.4 / 1.2326), (1, 2 / 3 / 1.4993)]
-)
-def test_no_class_weighs_less_than_a_part_of_its_share_of_the_clicks(basin_and_hedges, floor, hedges):
-    pairs = basin_and_hedges().labels.pairs
-    raw = label_amounts(pairs, 3, power=0.5)[0]
-    assert_allclose(raw, [99**0.5, 2, 0], rtol=1e-6)  # of one click and of two
-    lifted = raw * lift(pairs, 3, 0.5, floor)
-    assert_allclose(lifted / lifted.sum(), [1 - hedges, hedges, 0], atol=1e-3)
-    assert lifted.sum() == pytest.approx(raw.sum())  # so that losses that do not divide by it keep their size
-
-
-def test_training_lifts_classes_unless_told_otherwise(basin_and_hedges):
-    def share(**options):
-        module = basin_and_hedges(weight_power=0, **options)
-        assert module.card["sampling"]["class_floor"] == options.get("class_floor", 0.5)
-        labels = module.labels[query(module.rasters[0], 0, Window(0, 0, 64, 64))]
-        return float(labels["weight"][labels["mask"] == 1].sum() / labels["weight"].sum())
-
-    assert share(class_floor=0) == pytest.approx(2 / 101)
-    assert share() == pytest.approx((1 / 3) / (1 / 3 + 99 / 101))
-
-
-def test_a_floor_that_is_none_is_refused(basin_and_hedges):
-    with pytest.raises(GeoPointSegError, match="expected a class_floor from 0 to 1, got 2"):
-        basin_and_hedges(class_floor=2)
-
-
-def test_without_labels_nothing_is_lifted(basin_and_hedges):
-    assert lift(basin_and_hedges(masks=np.full((64, 64), 255, np.uint8)).labels.pairs, 3, 0.5, 1).tolist() == [1, 1, 1]
 
 
 # from the data to the loss

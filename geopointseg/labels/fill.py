@@ -1,0 +1,92 @@
+"""Filling: what no click reaches is guessed from how it looks, and counts for a fraction of a click.
+
+A network that sees no more than what clicks reach sees little of the classes that cannot reach far, and none of how they lie in
+what is around them. So a random forest learns the clicks' superpixels by colour and texture, and guesses all others. What
+it is sure of says something, and even what it gets wrong is drowned where clicks speak.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geopointseg.classes import UNLABELLED
+from geopointseg.labels.looks import LEAF, grow, pixel_looks, region_looks
+from geopointseg.labels.propagate import Painted
+from geopointseg.labels.sheet import Sheet
+from geopointseg.labels.superpixels import superpixels
+from geopointseg.raster import read
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+__all__ = ["SHARE", "Seen", "fill", "learn", "looks", "looks_of"]
+
+SHARE = 0.25  # of a click: what a superpixel counts that the forest is sure of
+SIZE = 400  # pixels of a superpixel
+
+
+class Seen(NamedTuple):
+    """What clicks look like."""
+
+    looks: NDArray[np.float32]
+    """(clicks, features)."""
+    class_ids: NDArray[np.int64]
+    """(clicks,)."""
+
+
+def looks(sheet: Sheet, kept: Path) -> Iterator[Seen]:
+    """Cut every window that holds clicks into superpixels, keep how they look in a folder, and tell of those with clicks."""
+    kept.mkdir(exist_ok=True)
+    for number, window in enumerate(sheet.progress(sheet.windows(), "looks")):
+        seen = sheet.seen(window)
+        clicks = sheet.clicks.within(window)
+        if not len(clicks.rows):
+            continue
+        regions = superpixels(sheet.image(seen), method="slic", size=SIZE)
+        found = region_looks(pixel_looks(read(sheet.raster, seen)), regions)
+        np.savez_compressed(looks_of(kept, number), regions=regions, looks=found)
+        of_click = regions[clicks.rows + window.row - seen.row, clicks.cols + window.col - seen.col]
+        pairs = np.unique(np.stack([of_click, clicks.class_ids])[:, of_click > 0], axis=1)
+        yield Seen(found[pairs[0]], pairs[1])
+
+
+def looks_of(kept: Path, number: int) -> Path:
+    """Where the looks of a window lie."""
+    return kept / f"{number}-looks.npz"
+
+
+def learn(seen: Iterable[Seen]) -> "RandomForestClassifier | None":
+    """A forest from the clicks of all windows; None where there is nothing to tell apart, or too little to tell it by."""
+    parts = list(seen)
+    class_ids = np.concatenate([part.class_ids for part in parts]) if parts else np.zeros(0, np.int64)
+    if len(np.unique(class_ids)) < 2 or len(class_ids) < 2 * LEAF:
+        return None
+    return grow(np.vstack([part.looks for part in parts]), class_ids)
+
+
+def fill(painted: Painted, forest: "RandomForestClassifier", kept: Path) -> Painted:
+    """Give what is unlabelled the class that the forest takes its superpixel for.
+
+    A superpixel's weights sum to `SHARE` times the square of how sure the forest is: 0 where all classes are as probable as
+    each other, 1 where one is certain.
+
+    Args:
+        painted: What clicks have labelled in a window; changed in place.
+        forest: Of the clicks.
+        kept: How the window's superpixels look, as `looks` has kept it.
+    """
+    with np.load(kept) as found:
+        regions, of_regions = found["regions"], found["looks"]
+    probable = forest.predict_proba(of_regions)
+    best, classes = probable.max(axis=1), len(forest.classes_)
+    sure = (best * classes - 1) / (classes - 1)
+    area = np.maximum(np.bincount(regions.ravel(), minlength=len(of_regions)), 1)
+    bare = (painted.labels == UNLABELLED) & (regions > 0) & (sure > 0)[regions]
+    here = regions[bare]
+    painted.labels[bare] = forest.classes_[probable.argmax(axis=1)].astype(np.uint8)[here]
+    painted.weights[bare] = (SHARE * sure**2 / area).astype(np.float32)[here]
+    painted.purity[bare] = best.astype(np.float32)[here]
+    return painted

@@ -1,0 +1,62 @@
+"""Looks: colour and texture of pixels and of superpixels, and the forest that tells classes by them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from geopointseg.raster import valid
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+__all__ = ["LEAF", "TREES", "grow", "pixel_looks", "region_looks"]
+
+SIDES = 5, 15  # pixels of the squares that texture is measured in
+TREES = 100
+LEAF = 3  # clicks that a leaf stands for at least
+
+
+def pixel_looks(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The bands of every pixel, and their mean and standard deviation in squares around it.
+
+    Args:
+        pixels: (bands, height, width) float32, NaN where there is no data.
+
+    Returns:
+        (bands × 5, height, width) float32; 0 in a square without data.
+    """
+    inside = valid(pixels)
+    bands = np.nan_to_num(pixels)
+    found = [bands]
+    for side in SIDES:
+        share = np.maximum(uniform_filter(inside.astype(np.float32), side), 0.5 / side**2)
+        mean, square = (uniform_filter(each, (0, side, side)) / share for each in (bands, bands**2))
+        found += [mean, np.sqrt(np.maximum(square - mean**2, 0))]
+    return np.concatenate(found)
+
+
+def region_looks(looks: NDArray[np.float32], regions: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Mean and standard deviation of looks in every region.
+
+    Args:
+        looks: (features, height, width), of pixels.
+        regions: (height, width), 0 for none.
+
+    Returns:
+        (regions + 1, features × 2) float32; row 0 is of what is outside.
+    """
+    flat = regions.ravel()
+    area = np.maximum(np.bincount(flat), 1)
+    mean = np.stack([np.bincount(flat, each.ravel()) / area for each in looks])
+    square = np.stack([np.bincount(flat, each.ravel().astype(np.float64) ** 2) / area for each in looks])
+    return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32).T
+
+
+def grow(looks: NDArray[np.float32], class_ids: NDArray[np.int64], *, seed: int = 0) -> "RandomForestClassifier":
+    """A random forest (Breiman, Machine Learning 2001; scikit-learn's) on (n, features) looks, all classes alike."""
+    from sklearn.ensemble import RandomForestClassifier  # a second, which a look at --help should not wait for
+
+    forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, class_weight="balanced", random_state=seed)
+    return forest.fit(looks, class_ids)
