@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.labels.looks import LEAF, grow, pixel_looks, region_looks
-from geopointseg.labels.propagate import Painted
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.raster import read
@@ -22,10 +21,19 @@ from geopointseg.raster import read
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["SHARE", "Seen", "fill", "learn", "looks", "looks_of"]
+__all__ = ["SHARE", "Guess", "Seen", "guess", "learn", "looks", "looks_of"]
 
 SHARE = 0.25  # of a click: what a superpixel counts that the forest is sure of
 SIZE = 400  # pixels of a superpixel
+
+
+class Guess(NamedTuple):
+    """What a window looks like."""
+
+    labels: NDArray[np.uint8]
+    """(height, width) class ids, 255 where nothing can be said."""
+    weights: NDArray[np.float32]
+    """(height, width) how much each pixel counts."""
 
 
 class Seen(NamedTuple):
@@ -67,26 +75,23 @@ def learn(seen: Iterable[Seen]) -> "RandomForestClassifier | None":
     return grow(np.vstack([part.looks for part in parts]), class_ids)
 
 
-def fill(painted: Painted, forest: "RandomForestClassifier", kept: Path) -> Painted:
-    """Give what is unlabelled the class that the forest takes its superpixel for.
+def guess(forest: "RandomForestClassifier", kept: Path) -> Guess:
+    """The class that the forest takes each superpixel of a window for.
 
     A superpixel's weights sum to `SHARE` times the square of how sure the forest is: 0 where all classes are as probable as
     each other, 1 where one is certain.
 
     Args:
-        painted: What clicks have labelled in a window; changed in place.
         forest: Of the clicks.
         kept: How the window's superpixels look, as `looks` has kept it.
     """
     with np.load(kept) as found:
         regions, of_regions = found["regions"], found["looks"]
     probable = forest.predict_proba(of_regions)
-    best, classes = probable.max(axis=1), len(forest.classes_)
-    sure = (best * classes - 1) / (classes - 1)
+    classes = len(forest.classes_)
+    sure = (probable.max(axis=1) * classes - 1) / (classes - 1)
     area = np.maximum(np.bincount(regions.ravel(), minlength=len(of_regions)), 1)
-    bare = (painted.labels == UNLABELLED) & (regions > 0) & (sure > 0)[regions]
-    here = regions[bare]
-    painted.labels[bare] = forest.classes_[probable.argmax(axis=1)].astype(np.uint8)[here]
-    painted.weights[bare] = (SHARE * sure**2 / area).astype(np.float32)[here]
-    painted.purity[bare] = best.astype(np.float32)[here]
-    return painted
+    labels = np.where(sure > 0, forest.classes_[probable.argmax(axis=1)], UNLABELLED).astype(np.uint8)
+    weights = (SHARE * sure**2 / area).astype(np.float32)
+    labels[0], weights[0] = UNLABELLED, 0  # outside
+    return Guess(labels[regions], weights[regions])

@@ -13,7 +13,7 @@ from skimage.measure import label
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels.fill import fill, looks_of
+from geopointseg.labels.fill import Guess, guess, looks_of
 from geopointseg.labels.graph import seed_map
 from geopointseg.labels.propagate import Clicks, Cut, Painted, Reach, Trial, cut, leave_out, paint
 from geopointseg.labels.sheet import Sheet
@@ -69,6 +69,8 @@ class Labelled(NamedTuple):
     """Superpixels of one size that it was cut into; one that reaches beyond the window counts by its share."""
     cut: int = 0
     """Pixels in them."""
+    guess: Guess | None = None
+    """For what no click labels."""
 
 
 Painter = Callable[[int, Window], Labelled]
@@ -163,10 +165,12 @@ def _by_reach(
     with np.load(file) as one:
         regions = one["regions"]
     found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
-    painted = paint(found, sheet.image(seen), clicks, reach)
-    if forest is not None and looks_of(kept, number).exists():
-        painted = fill(painted, forest, looks_of(kept, number))
-    return Labelled(_core(painted, seen, window))
+    painted = _core(paint(found, sheet.image(seen), clicks, reach), seen, window)
+    if forest is None or not looks_of(kept, number).exists():
+        return Labelled(painted)
+    labels, weights = guess(forest, looks_of(kept, number))
+    part = _part(seen, window)
+    return Labelled(painted, guess=Guess(labels[part], weights[part]))
 
 
 def _at_one_scale(sheet: Sheet, spreading: Spreading, scale: float | None, _: int, window: Window) -> Labelled:

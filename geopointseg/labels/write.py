@@ -136,8 +136,12 @@ def _finished(sheet: Sheet, paint: Painter) -> Iterator[tuple[Burned, Labelled]]
     for number, burned in enumerate(sheet.progress(sheet.burned(), "pseudo-mask")):
         found = paint(number, burned.window)
         painted = _with_areas(found.painted, sheet, burned)
-        closed = _closed(sheet, burned)
+        disputed = _disputed(sheet, burned)
+        closed = sheet.held_out_in(burned.window) | disputed
         painted.labels[closed], painted.weights[closed], painted.regions[closed] = UNLABELLED, 0, 0
+        if found.guess is not None:
+            bare = (painted.labels == UNLABELLED) & ~disputed
+            painted.labels[bare], painted.weights[bare] = found.guess.labels[bare], found.guess.weights[bare]
         painted.regions[painted.regions > 0] += used
         painted = painted._replace(held=painted.held + np.array([[used], [0]], np.int64))
         used = max(used, int(painted.regions.max()), int(painted.held[0].max(initial=0)))
@@ -159,13 +163,13 @@ def _with_areas(painted: Painted, sheet: Sheet, burned: Burned) -> Painted:
     return painted._replace(held=np.hstack([held, np.unique(np.stack([number, areas]), axis=1)]))
 
 
-def _closed(sheet: Sheet, burned: Burned) -> NDArray[np.bool_]:
-    """(height, width) true where nothing is to be labelled: what is held out, or covered by features of two classes."""
+def _disputed(sheet: Sheet, burned: Burned) -> NDArray[np.bool_]:
+    """(height, width) true where nothing is to be said: what a held-out feature covers, or features of two classes do."""
     window, feature, rows, cols = burned
-    closed = sheet.held_out_in(window)
+    disputed = np.zeros(window[2:], bool)
     other = ~sheet.train[feature]
-    closed[rows[other], cols[other]] = True
+    disputed[rows[other], cols[other]] = True
     lowest, highest = np.full(window[2:], UNLABELLED), np.full(window[2:], -1)
     np.minimum.at(lowest, (rows, cols), sheet.ids[feature])
     np.maximum.at(highest, (rows, cols), sheet.ids[feature])
-    return np.asarray(closed | (lowest < highest))
+    return np.asarray(disputed | (lowest < highest))

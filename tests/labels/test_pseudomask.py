@@ -13,6 +13,7 @@ from shapely.geometry import LineString, Point, box
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels import painter, sheet
+from geopointseg.labels.fill import SHARE
 from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks
 from geopointseg.labels.spread import spread
@@ -99,7 +100,7 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
     assert report.figures() == {
         "labelled_pixels": {"water": report.pixels[0], "Straße": 0, "22531": report.pixels[2]},
         "labelled_share": (labels != 255).mean(),
-            "guessed_share": 0.0,
+        "guessed_share": 0.0,
         "points_spread": 2,
         "points_in_conflict": 0,
         "reach": [],
@@ -392,7 +393,10 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
         (Spreading("reach", method="slic"), "--method with --spread superpixels, .* majority, got --spread reach"),
         (Spreading("single-pixel", size=9), "--size with --spread superpixels, .* or radius, got .* single-pixel"),
         (Spreading("conflict-free", "slic"), "--method adaptive or hers with --spread conflict-free, got slic"),
-        (Spreading("radius", affinity=Path("a")), "--affinity with --spread fill or reach, or --method adaptive or hers"),
+        (
+            Spreading("radius", affinity=Path("a")),
+            "--affinity with --spread fill or reach, or --method adaptive or hers",
+        ),
         (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread fill or reach"),
     ],
 )
@@ -515,3 +519,28 @@ def test_unchecked_points_are_refused(raster_file, points_file, tmp_path):
             spreading=AT_ONCE,
             out=tmp_path / "masks",
         )
+
+
+# guessing the rest
+
+
+def test_what_no_click_reaches_is_guessed_and_held_out_features_are_left_alone(raster_file, tmp_path):
+    rng = np.random.default_rng(0)
+    array = np.where(np.arange(160) < 80, 40, 200) + rng.integers(0, 30, (160, 160))  # dark and bright ground, grainy
+    clicks = [(int(row), col, int(col > 80)) for row in np.linspace(5, 70, 8) for col in (30, 120)]
+    block = gpd.GeoDataFrame({"block": [0]}, geometry=[box(400_000, 5_798_400, 401_600, 5_798_900)], crs="EPSG:32633")
+    points = layer(*clicks, (140, 30, 1), held_out=block)
+    points.frame.loc[len(clicks), "split"] = "test"  # a held-out point, and a wrong one
+    path = raster_file(array.astype(np.uint8))
+    _, reached, _ = written(path, points, tmp_path / "reach", spreading=REACH)
+    report, labels, weights = written(path, points, tmp_path / "fill", spreading=Spreading())
+    clicked = reached != UNLABELLED
+    assert (labels[clicked] == reached[clicked]).all()
+    assert (reached[110:] == UNLABELLED).all()  # the block
+    assert labels[140, 30] == UNLABELLED
+    guessed = (labels != UNLABELLED) & ~clicked
+    assert (labels == (np.arange(160) >= 80))[guessed].mean() > 0.95
+    assert guessed[110:].mean() > 0.95
+    assert report.guessed == guessed.sum()
+    assert weights[guessed].sum() <= SHARE * (160 * 160 / 400 + 1) * 1.5
+    assert f"{report.guessed / labels.size:.1%} more are guessed by how they look" in str(report)
