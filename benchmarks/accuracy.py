@@ -39,7 +39,7 @@ METHODS = {
     "object-forest": "object forest",
     "lssqps": "LSSQPS recipe",
     "points-only": "partial CE on points only",
-    "default": "default (reach)",
+    "default": "default (fill)",
     "best": "best (default, superpixel vote)",
     "dense": "dense supervision",
 }

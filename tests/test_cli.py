@@ -273,7 +273,7 @@ def test_help_of_mask_explains_its_options(capsys):
     out = " ".join(capsys.readouterr().out.split())
     for text in (
         "--points",
-        "--spread {reach,superpixels,",
+        "--spread {fill,reach,superpixels,",
         "--overwrite",
         "Superpixels, for superpixels, conflict-free",
         "RASTERS",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Every module below its users; those of one floor do not know each other, except within one folder.
 FLOORS = (
     ("geopointseg.errors",),
-    ("geopointseg.colors", "geopointseg.remote", "geopointseg.run", "geopointseg.words"),
+    ("geopointseg.colors", "geopointseg.remote", "geopointseg.run", "geopointseg.symbols", "geopointseg.words"),
     (
         "geopointseg.grid",
         "geopointseg.classes",
@@ -20,7 +20,14 @@ FLOORS = (
         "geopointseg.contingency",
         "geopointseg.synthetic",
     ),
-    ("geopointseg.raster", "geopointseg.qgis", "geopointseg.legend", "geopointseg.stac", "geopointseg.figures"),
+    (
+        "geopointseg.raster",
+        "geopointseg.qgis",
+        "geopointseg.forms",
+        "geopointseg.legend",
+        "geopointseg.stac",
+        "geopointseg.figures",
+    ),
     ("geopointseg.labels", "geopointseg.scene", "geopointseg.datasets"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),

@@ -15,6 +15,7 @@ from rasterio.crs import CRS
 from shapely.geometry import LineString, Point, box
 
 from geopointseg.classes import Classes
+from geopointseg.forms import QGIS_NULL
 from geopointseg.grid import Grid, Window
 from geopointseg.labels.outline import write_outlines
 from geopointseg.labels.points import Points, write_points
@@ -376,7 +377,7 @@ def test_a_reference_sample_opens_with_a_form_that_offers_the_classes(tmp_path):
     done = subprocess.run([PYTHON, "-c", FORM, str(points)], env=HEADLESS, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["type"] == "ValueMap"
-    assert seen["choices"] == [["(not interpreted)", ""], *([name, name] for name in CLASSES.names)]
+    assert seen["choices"] == [["(not interpreted)", QGIS_NULL], *([name, name] for name in CLASSES.names)]
     assert seen["renderer"] == "categorizedSymbol"
     assert seen["labels"] == [*CLASSES.names, "not interpreted"]
     assert seen["read only"] is True

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
+from geopointseg.forms import questions_style
 from geopointseg.grid import Grid
 from geopointseg.labels.answers import ASIDE, EXTENTS, QUESTIONS
 from geopointseg.labels.points import EPOCH, OWN_COLUMNS, written_at
-from geopointseg.qgis import frames_style, layer_styles, questions_style
+from geopointseg.qgis import frames_style, layer_styles
 
 __all__ = ["Form", "write_questions"]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
+from geopointseg.forms import reference_style
 from geopointseg.labels.points import EPOCH, written_at
 from geopointseg.labels.vector import list_layers, read_table
 from geopointseg.maps.estimators import Stratum
-from geopointseg.qgis import reference_style
 
 __all__ = ["LAYER", "Reference", "is_reference", "read_reference", "write_reference"]
 
