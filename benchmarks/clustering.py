@@ -41,7 +41,8 @@ from geopointseg.contingency import (
 )
 from geopointseg.files import write_json
 from geopointseg.grid import Grid
-from geopointseg.raster import creating, open_rasters, read_labels
+from geopointseg.raster import creating, read_labels
+from geopointseg.statistics import open_rasters
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = ("dubai", "korea", "synthetic")

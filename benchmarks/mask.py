@@ -31,7 +31,8 @@ from geopointseg.labels.propagate import superpixels_at
 from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.labels.sheet import HALO, TILE
 from geopointseg.labels.superpixels import scaled
-from geopointseg.raster import open_rasters, read
+from geopointseg.raster import read
+from geopointseg.statistics import open_rasters
 for _ in superpixels_at(np.random.default_rng(0).random((3, 64, 64), np.float32)):
     pass
 start = time.perf_counter()

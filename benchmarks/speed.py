@@ -26,8 +26,8 @@ from geopointseg.learning.precision import precision
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.classify import classify
 from geopointseg.maps.write import write_map
-from geopointseg.raster import open_rasters
 from geopointseg.scene import write_scene
+from geopointseg.statistics import open_rasters
 
 
 def mask_runners(folder: Path, image: Path, points: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rasters: finding, opening, reading by whole-pixel windows, statistics, and writing.
+"""Rasters: finding, opening, reading by whole-pixel windows, and writing.
 
 One rule about missing data holds everywhere: `read` gives float32 with NaN in every band where a pixel has no data,
 whether the file says so by a nodata value, an alpha band, a mask band or NaN, or the window reaches beyond the raster.
@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,23 +29,18 @@ from geopointseg.remote import is_remote, located, remote_path, settings_of
 
 __all__ = [
     "Raster",
-    "Statistics",
     "creating",
     "find_rasters",
     "left_out",
     "open_raster",
-    "open_rasters",
     "raster_classes",
     "read",
     "read_labels",
     "reading",
-    "statistics",
-    "suspect_nodata",
     "valid",
 ]
 
 SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img"}
-SAMPLE = 1024  # rows and columns that a decimated read for statistics takes at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +56,6 @@ class Raster:
     dtype: str
     nodata: float | None
     """The value that means "no data": declared in the file, or given by the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What the valid pixels of the bands look like; every tuple has one number per band."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    low: tuple[float, ...]
-    """2nd percentile."""
-    high: tuple[float, ...]
-    """98th percentile."""
 
 
 def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:
@@ -170,43 +153,6 @@ def parse_crs(text: str) -> CRS:
             return CRS.from_user_input(text)
     except CRSError as error:
         raise GeoPointSegError(f"expected a CRS such as EPSG:32633, got {text!r}: look it up in QGIS") from error
-
-
-def open_rasters(
-    inputs: Iterable[str | Path],
-    *,
-    crs: str | None = None,
-    nodata: float | None = None,
-    bands: Sequence[int] | None = None,
-) -> tuple[list[Raster], Statistics]:
-    """Find and open rasters that go together, and measure them.
-
-    Bands without one valid pixel in any raster (a sensor's bad bands) are left out.
-
-    Returns:
-        The rasters, all with the same bands, and the statistics of those bands.
-
-    Raises:
-        GeoPointSegError: see `find_rasters` and `open_raster`; the rasters differ in bands; nothing is valid.
-    """
-    rasters = [open_raster(path, crs=crs, nodata=nodata, bands=bands) for path in find_rasters(inputs)]
-    first = rasters[0]
-    for raster in rasters[1:]:
-        if raster.bands != first.bands or raster.dtype != first.dtype:
-            raise GeoPointSegError(
-                f"expected rasters alike in bands and type, got {len(first.bands)} {first.dtype} bands in "
-                f"{first.path} and {len(raster.bands)} {raster.dtype} bands in {raster.path}: run them apart"
-            )
-    measured = statistics(rasters)
-    good = [i for i, mean in enumerate(measured.mean) if np.isfinite(mean)]
-    if not good:
-        raise GeoPointSegError(f"expected some valid pixels, got only nodata in {first.path}: check its nodata value")
-    chosen, names = tuple(first.bands[i] for i in good), tuple(first.names[i] for i in good)
-    columns = (measured.mean, measured.std, measured.low, measured.high)
-    return (
-        [replace(raster, bands=chosen, names=names) for raster in rasters],
-        Statistics(*(tuple(column[i] for i in good) for column in columns)),
-    )
 
 
 def read(raster: Raster, window: Window, *, decimate: int = 1) -> NDArray[np.float32]:
@@ -312,31 +258,6 @@ def raster_classes(path: Path) -> Classes:
     return Classes.from_tag(tag)
 
 
-def decimated(raster: Raster, size: int = SAMPLE) -> NDArray[np.float32]:
-    """The whole raster in about `size` rows and columns at most: (bands, height, width), NaN where there is no data."""
-    step = max(1, -(-max(raster.grid.shape) // size))
-    return read(raster, Window(0, 0, *raster.grid.shape), decimate=step)
-
-
-def statistics(rasters: Sequence[Raster]) -> Statistics:
-    """Mean, standard deviation and percentiles per band, from the valid pixels of decimated reads.
-
-    A band without valid pixels gets NaN.
-    """
-    share = max(64, SAMPLE // int(np.ceil(np.sqrt(len(rasters)))))
-    samples = [decimated(raster, share).reshape(len(raster.bands), -1) for raster in rasters]
-    columns: list[tuple[float, float, float, float]] = []
-    for band in range(len(rasters[0].bands)):
-        values = np.concatenate([sample[band] for sample in samples])
-        values = values[np.isfinite(values)].astype(np.float64)
-        if values.size:
-            low, high = np.percentile(values, (2, 98))
-            columns.append((values.mean(), max(values.std(), 1e-6), low, max(high, low + 1e-6)))
-        else:
-            columns.append((np.nan,) * 4)
-    return Statistics(*(tuple(float(v) for v in column) for column in zip(*columns, strict=True)))
-
-
 def left_out(raster: Raster) -> Iterator[str]:
     """What the file holds beside the bands in use, in words."""
     with settings_of(raster.path), rasterio.open(located(raster.path)) as source:
@@ -349,17 +270,6 @@ def left_out(raster: Raster) -> Iterator[str]:
         )
     if empty:
         yield f"bands without one valid pixel left out: {', '.join(map(str, empty))}"
-
-
-def suspect_nodata(raster: Raster, share: float = 0.02) -> float | None:
-    """The value that looks like an undeclared nodata: 0 or the type's maximum in every band of many pixels."""
-    if raster.nodata is not None or np.dtype(raster.dtype).kind == "f":
-        return None
-    pixels = decimated(raster)
-    for value in (0.0, float(np.iinfo(raster.dtype).max)):
-        if (pixels == value).all(axis=0).mean() > share:
-            return value
-    return None
 
 
 @contextmanager

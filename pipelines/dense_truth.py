@@ -32,7 +32,8 @@ from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, against_truth, pair_truth
 from geopointseg.maps.predict import predict
 from geopointseg.maps.report import draw_confusion, draw_overview, write_page
-from geopointseg.raster import find_rasters, open_rasters, raster_classes
+from geopointseg.raster import find_rasters, raster_classes
+from geopointseg.statistics import open_rasters
 from pipelines.stages import stage
 
 __all__ = ["Plan", "StoryReport", "story"]

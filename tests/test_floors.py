@@ -28,6 +28,7 @@ FLOORS = (
         "geopointseg.stac",
         "geopointseg.figures",
     ),
+    ("geopointseg.statistics",),
     ("geopointseg.labels", "geopointseg.scene", "geopointseg.datasets"),
     ("geopointseg.learning",),
     ("geopointseg.maps",),
@@ -35,7 +36,7 @@ FLOORS = (
     ("pipelines", "geopointseg.cli"),
 )
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
-LIGHT = [name for names in FLOORS[:5] for name in names]
+LIGHT = [name for names in FLOORS[:6] for name in names]
 HEAVY = {"torch", "torchgeo", "lightning", "torchvision"}
 
 

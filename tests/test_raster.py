@@ -13,20 +13,8 @@ from rasterio.crs import CRS
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Grid, Window
-from geopointseg.raster import (
-    creating,
-    decimated,
-    find_rasters,
-    open_raster,
-    open_rasters,
-    parse_crs,
-    raster_classes,
-    read,
-    read_labels,
-    statistics,
-    suspect_nodata,
-    valid,
-)
+from geopointseg.raster import creating, find_rasters, open_raster, parse_crs, raster_classes, read, read_labels, valid
+from geopointseg.statistics import decimated, open_rasters, statistics, suspect_nodata
 
 RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6)
 NAN = np.nan

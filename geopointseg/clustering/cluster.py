@@ -22,7 +22,8 @@ from geopointseg.maps.sieve import sieve
 from geopointseg.maps.spool import Windows, spooled
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import require_new_map, write_map
-from geopointseg.raster import Raster, find_rasters, open_raster, open_rasters
+from geopointseg.raster import Raster, find_rasters, open_raster
+from geopointseg.statistics import open_rasters
 
 __all__ = ["ClusterReport", "cluster"]
 

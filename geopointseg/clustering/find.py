@@ -20,7 +20,8 @@ from geopointseg.clustering.pixels import sample
 from geopointseg.grid import Window
 from geopointseg.maps.pool import pool
 from geopointseg.maps.spool import spooled
-from geopointseg.raster import Raster, Statistics, read_labels
+from geopointseg.raster import Raster, read_labels
+from geopointseg.statistics import Statistics
 
 __all__ = ["MERGE", "find_partition", "found_in", "lumped", "pieces"]
 

@@ -23,7 +23,8 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.learning.losses import LOSSES
 from geopointseg.maps.pool import vote
-from geopointseg.raster import Raster, Statistics, read
+from geopointseg.raster import Raster, read
+from geopointseg.statistics import Statistics
 
 __all__ = ["USUAL", "Fitted", "Learning", "Network", "fit"]
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from geopointseg.classes import UNLABELLED
 from geopointseg.clustering.pixels import seen
 from geopointseg.grid import Window
-from geopointseg.raster import Raster, Statistics, read
+from geopointseg.raster import Raster, read
+from geopointseg.statistics import Statistics
 
 __all__ = ["Tally", "lump", "tally"]
 

@@ -23,7 +23,8 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.clustering.network import build
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
-from geopointseg.raster import Raster, Statistics
+from geopointseg.raster import Raster
+from geopointseg.statistics import Statistics
 
 __all__ = ["METHODS", "Method", "Partition", "digest", "load_partition", "save_partition", "suited"]
 

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from geopointseg.grid import Grid, Window
 from geopointseg.labels.superpixels import fitted_scale, scaled, superpixels
-from geopointseg.raster import Raster, Statistics, read, valid
+from geopointseg.raster import Raster, read, valid
+from geopointseg.statistics import Statistics
 
 __all__ = ["STRIDE", "TILE", "cut_superpixels", "sample", "seen", "tiles"]
 

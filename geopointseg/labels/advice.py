@@ -12,7 +12,8 @@ from scipy.spatial import cKDTree
 
 from geopointseg.classes import Classes
 from geopointseg.labels.burn import locate
-from geopointseg.raster import Raster, left_out, suspect_nodata
+from geopointseg.raster import Raster, left_out
+from geopointseg.statistics import suspect_nodata
 
 __all__ = ["explain_miss", "remarks_on_places", "remarks_on_rasters"]
 

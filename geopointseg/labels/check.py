@@ -27,7 +27,8 @@ from geopointseg.labels.points import (
 from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import Classified
-from geopointseg.raster import Raster, open_rasters, parse_crs, read, valid
+from geopointseg.raster import Raster, parse_crs, read, valid
+from geopointseg.statistics import open_rasters
 from geopointseg.words import counted
 
 __all__ = ["STATUS", "CheckReport", "check", "check_file", "check_points"]

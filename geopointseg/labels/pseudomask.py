@@ -15,7 +15,8 @@ from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.propagate import find_reach
 from geopointseg.labels.sheet import open_sheet
 from geopointseg.labels.write import Counts, mask_paths, require_place, write_mask
-from geopointseg.raster import Raster, Statistics, open_rasters
+from geopointseg.raster import Raster
+from geopointseg.statistics import Statistics, open_rasters
 from geopointseg.words import counted
 
 __all__ = ["MaskReport", "Spreading", "mask", "mask_paths", "write_masks"]

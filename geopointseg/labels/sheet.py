@@ -20,7 +20,8 @@ from geopointseg.labels.graph import NEIGHBOURS
 from geopointseg.labels.points import Points
 from geopointseg.labels.propagate import Clicks
 from geopointseg.labels.superpixels import scaled
-from geopointseg.raster import Raster, Statistics, open_raster, read
+from geopointseg.raster import Raster, open_raster, read
+from geopointseg.statistics import Statistics
 
 __all__ = ["HALO", "TILE", "Sheet", "open_sheet"]
 

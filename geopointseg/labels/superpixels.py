@@ -16,7 +16,8 @@ from geopointseg.labels.adaptive import least_area, merge
 from geopointseg.labels.edges import Affinity, edge_weights
 from geopointseg.labels.hers import hers
 from geopointseg.labels.slic import slic
-from geopointseg.raster import Statistics, valid
+from geopointseg.raster import valid
+from geopointseg.statistics import Statistics
 
 __all__ = ["Method", "fitted_scale", "scaled", "superpixels"]
 

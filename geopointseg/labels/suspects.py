@@ -24,7 +24,8 @@ from geopointseg.labels.superpixels import scaled
 from geopointseg.labels.suspicion import FEWEST, leave_one_out, suspicion
 from geopointseg.labels.vector import PointSource
 from geopointseg.qgis import layer_styles
-from geopointseg.raster import Raster, Statistics, open_rasters, read, valid
+from geopointseg.raster import Raster, read, valid
+from geopointseg.statistics import Statistics, open_rasters
 from geopointseg.words import counted
 
 __all__ = ["SuspectReport", "suspects"]

@@ -18,7 +18,8 @@ from geopointseg.labels.burn import stations
 from geopointseg.labels.points import Points, load_points
 from geopointseg.learning.affinity import AffinityNet, neighbour_loss, point_loss
 from geopointseg.learning.affinity_files import write_affinity
-from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, read, reading, valid
+from geopointseg.raster import Raster, find_rasters, open_raster, read, reading, valid
+from geopointseg.statistics import Statistics, open_rasters
 
 __all__ = ["fit_affinity", "mask_chips", "pair_masks", "point_chips", "train_affinity"]
 

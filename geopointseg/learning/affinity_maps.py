@@ -13,7 +13,8 @@ from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.affinity import predict_affinity
 from geopointseg.learning.affinity_files import load_affinity
 from geopointseg.learning.dal import Dal
-from geopointseg.raster import creating, open_rasters, read
+from geopointseg.raster import creating, read
+from geopointseg.statistics import open_rasters
 
 __all__ = ["affinity"]
 

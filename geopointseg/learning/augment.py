@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
-from geopointseg.raster import Statistics
+from geopointseg.statistics import Statistics
 
 __all__ = ["FLIPS_AND_TURNS", "Augmentation", "augment", "numbered_apart"]
 

@@ -19,7 +19,7 @@ from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Regions, Sam
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
 from geopointseg.learning.sites import share, sites
 from geopointseg.learning.unlabelled import NOTHING
-from geopointseg.raster import open_rasters
+from geopointseg.statistics import open_rasters
 
 __all__ = ["PointDataModule", "check_plan"]
 

@@ -27,7 +27,8 @@ from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.labels.superpixels import scaled
 from geopointseg.learning.class_weights import raised
 from geopointseg.learning.sites import Sites
-from geopointseg.raster import Raster, Statistics, open_raster, read, read_labels
+from geopointseg.raster import Raster, open_raster, read, read_labels
+from geopointseg.statistics import Statistics
 
 __all__ = ["HeldOut", "Imagery", "Labels", "Regions", "query"]
 

@@ -29,7 +29,7 @@ from geopointseg.learning.unlabelled import (
     read_unlabelled,
     smoothness,
 )
-from geopointseg.raster import Statistics
+from geopointseg.statistics import Statistics
 
 if TYPE_CHECKING or sys.version_info < (3, 12):  # TorchGeo 0.8, the last for Python 3.11
     from torchgeo.trainers import SemanticSegmentationTask

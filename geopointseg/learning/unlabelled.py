@@ -21,7 +21,7 @@ from geopointseg.learning.grow import grow
 from geopointseg.learning.losses import masked_cross_entropy
 from geopointseg.learning.pairwise import gated_crf
 from geopointseg.learning.teacher import Teacher, agreed, confident, running_confidence, thresholds
-from geopointseg.raster import Statistics
+from geopointseg.statistics import Statistics
 
 __all__ = ["NOTHING", "Unlabelled", "generator", "growth", "lesson", "read_unlabelled", "smoothness"]
 

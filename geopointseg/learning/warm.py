@@ -24,7 +24,8 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.grid import Window
 from geopointseg.learning.augment import Augmentation, augment
-from geopointseg.raster import Raster, Statistics, open_rasters, read
+from geopointseg.raster import Raster, read
+from geopointseg.statistics import Statistics, open_rasters
 
 __all__ = ["warm_start"]
 

@@ -14,7 +14,8 @@ from geopointseg.grid import Window
 from geopointseg.labels.hers import hers
 from geopointseg.labels.superpixels import fitted_scale, scaled, superpixels
 from geopointseg.maps.spool import NO_PROBABILITY
-from geopointseg.raster import Raster, Statistics, read, read_labels, reading, statistics, valid
+from geopointseg.raster import Raster, read, read_labels, reading, valid
+from geopointseg.statistics import Statistics, statistics
 
 __all__ = ["mean_class", "pool", "pool_mean", "vote"]
 

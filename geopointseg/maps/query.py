@@ -27,7 +27,8 @@ from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.asked import QueryReport, account, next_command
 from geopointseg.maps.known import NOTHING, classes_of, known_by, points_of, refuse_beside
 from geopointseg.maps.survey import Stream, doubting, predicted, survey, unpredicted
-from geopointseg.raster import Raster, Statistics, find_rasters, open_raster, open_rasters, statistics
+from geopointseg.raster import Raster, find_rasters, open_raster
+from geopointseg.statistics import Statistics, open_rasters, statistics
 
 __all__ = ["QueryReport", "query"]
 

@@ -19,7 +19,8 @@ from geopointseg.labels.points import Points
 from geopointseg.labels.superpixels import scaled
 from geopointseg.maps.assess import Assessment, to_ids
 from geopointseg.maps.page import write_page
-from geopointseg.raster import Raster, Statistics, decimated, raster_classes, read
+from geopointseg.raster import Raster, raster_classes, read
+from geopointseg.statistics import Statistics, decimated
 
 __all__ = [
     "draw_confusion",

@@ -14,7 +14,8 @@ from geopointseg.grid import Window
 from geopointseg.labels.burn import locate
 from geopointseg.labels.points import Points
 from geopointseg.maps.report import draw_points, label_picture, true_color
-from geopointseg.raster import Raster, Statistics, read_labels
+from geopointseg.raster import Raster, read_labels
+from geopointseg.statistics import Statistics
 
 __all__ = ["Scene", "draw_panels", "telling_windows"]
 

@@ -17,7 +17,8 @@ from geopointseg.learning.agreement import Ask
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.classify import blended, classify
 from geopointseg.maps.lattice import Lattice, Windowing
-from geopointseg.raster import Raster, Statistics, read, valid
+from geopointseg.raster import Raster, read, valid
+from geopointseg.statistics import Statistics
 
 __all__ = ["Known", "Stream", "Survey", "doubting", "predicted", "survey", "unpredicted"]
 

@@ -7,7 +7,7 @@ from geopointseg.clustering import apply
 from geopointseg.clustering.apply import raw_clusters
 from geopointseg.clustering.network import build
 from geopointseg.clustering.partition import Partition
-from geopointseg.raster import open_rasters
+from geopointseg.statistics import open_rasters
 
 
 class Bright(torch.nn.Module):

@@ -9,7 +9,7 @@ from geopointseg.clustering.network import build
 from geopointseg.clustering.pixels import cut_superpixels, sample, seen, tiles
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Grid
-from geopointseg.raster import Statistics, open_rasters
+from geopointseg.statistics import Statistics, open_rasters
 
 
 @pytest.fixture

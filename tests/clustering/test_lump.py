@@ -5,7 +5,8 @@ import pytest
 
 from geopointseg.clustering.lump import Tally, lump, tally
 from geopointseg.grid import Window
-from geopointseg.raster import Statistics, open_raster
+from geopointseg.raster import open_raster
+from geopointseg.statistics import Statistics
 
 
 def tallied(clusters):

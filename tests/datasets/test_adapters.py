@@ -10,7 +10,8 @@ from geopointseg.datasets import flair, pets, potsdam, vaihingen
 from geopointseg.datasets.prepare import prepare
 from geopointseg.datasets.table import ADAPTERS
 from geopointseg.errors import GeoPointSegError
-from geopointseg.raster import open_raster, open_rasters, raster_classes
+from geopointseg.raster import open_raster, raster_classes
+from geopointseg.statistics import open_rasters
 
 # data set, split, options, images, how the truth is named in what `make` returns
 CASES = [

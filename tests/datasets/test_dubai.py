@@ -8,7 +8,7 @@ from PIL import Image
 from geopointseg.datasets import dubai
 from geopointseg.datasets.decode import encode_colors
 from geopointseg.datasets.prepare import prepare
-from geopointseg.raster import open_rasters
+from geopointseg.statistics import open_rasters
 
 FEW = (1, 5)  # parts of each tile, for the fast test
 

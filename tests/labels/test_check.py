@@ -19,7 +19,8 @@ from geopointseg.labels.points import read_points
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import classify
-from geopointseg.raster import open_raster, open_rasters
+from geopointseg.raster import open_raster
+from geopointseg.statistics import open_rasters
 
 HEIGHT, WIDTH = 8, 10
 ARRAY = np.full((HEIGHT, WIDTH), 100, np.uint8)

@@ -18,7 +18,8 @@ from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.pseudomask import Spreading, mask, mask_paths, write_masks
 from geopointseg.labels.spread import spread
 from geopointseg.labels.superpixels import scaled, superpixels
-from geopointseg.raster import open_rasters, raster_classes, read
+from geopointseg.raster import raster_classes, read
+from geopointseg.statistics import open_rasters
 
 # masks of rasters
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.superpixels import fitted_scale, scaled, superpixels
-from geopointseg.raster import Statistics
+from geopointseg.statistics import Statistics
 
 OURS = ["adaptive", "hers", "slic"]
 OPENCV = ["opencv-seeds", "opencv-slic", "opencv-lsc"]

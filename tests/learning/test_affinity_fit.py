@@ -18,7 +18,8 @@ from geopointseg.learning.affinity_fit import (
     start_network,
     train_affinity,
 )
-from geopointseg.raster import open_raster, open_rasters, read
+from geopointseg.raster import open_raster, read
+from geopointseg.statistics import open_rasters
 
 HEIGHT, WIDTH, BORDER = 96, 112, 56
 

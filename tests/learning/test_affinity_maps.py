@@ -12,7 +12,8 @@ from geopointseg.learning.affinity import predict_affinity
 from geopointseg.learning.affinity_files import write_affinity
 from geopointseg.learning.affinity_fit import start_network
 from geopointseg.learning.affinity_maps import affinity
-from geopointseg.raster import open_rasters, read
+from geopointseg.raster import read
+from geopointseg.statistics import open_rasters
 
 
 @pytest.fixture

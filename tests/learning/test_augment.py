@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.augment import Augmentation, augment
-from geopointseg.raster import Statistics
+from geopointseg.statistics import Statistics
 
 PLAIN = Augmentation(flips=False, turns=False)
 LIGHT = Statistics(mean=(100.0, 10.0), std=(20.0, 2.0), low=(0, 0), high=(0, 0))

@@ -15,7 +15,7 @@ from geopointseg.learning.augment import Augmentation, augment, numbered_apart
 from geopointseg.learning.datasets import Regions, query
 from geopointseg.learning.teacher import Teacher
 from geopointseg.learning.unlabelled import NOTHING, Unlabelled, generator, growth, lesson, read_unlabelled
-from geopointseg.raster import Statistics, open_rasters
+from geopointseg.statistics import Statistics, open_rasters
 
 NO = 255
 LIGHT = Statistics((0.0,), (1.0,), (), ())

@@ -9,7 +9,8 @@ from geopointseg.grid import Window
 from geopointseg.maps import pool as module
 from geopointseg.maps.pool import mean_class, pool, pool_mean, vote
 from geopointseg.maps.spool import STEPS, as_steps, spooled_probabilities
-from geopointseg.raster import open_raster, statistics, valid
+from geopointseg.raster import open_raster, valid
+from geopointseg.statistics import statistics
 
 
 def test_most_pixels_decide_and_nodata_does_not_vote():

@@ -14,7 +14,7 @@ from geopointseg.classes import Classes
 from geopointseg.labels.points import Points
 from geopointseg.maps.assess import Assessment
 from geopointseg.maps.report import draw_confusion, draw_overview, write_page
-from geopointseg.raster import open_rasters
+from geopointseg.statistics import open_rasters
 
 
 class Page(HTMLParser):

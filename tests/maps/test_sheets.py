@@ -10,7 +10,7 @@ from geopointseg.grid import Window
 from geopointseg.labels.points import Points
 from geopointseg.maps.report import draw_errors
 from geopointseg.maps.sheets import Scene, draw_panels, telling_windows
-from geopointseg.raster import open_rasters
+from geopointseg.statistics import open_rasters
 
 
 @pytest.fixture
