@@ -45,8 +45,8 @@ def same_place(tmp_path):
     return prepare(data, "same-place")
 
 
-def test_no_label_lies_where_maps_are_judged(same_place):
-    masks = pseudo_masks(same_place, 500, 0, Spreading())
+def test_no_clicks_label_lies_where_maps_are_judged(same_place):
+    masks = pseudo_masks(same_place, 500, 0, Spreading("reach"))
     labelled = 0
     for image, learnt, judged in zip(same_place.images, same_place.truth, same_place.judged, strict=True):
         bands = []

@@ -545,3 +545,7 @@ def test_what_no_click_reaches_is_guessed_and_held_out_features_are_left_alone(r
     assert report.guessed == guessed.sum()
     assert weights[guessed].sum() <= SHARE * (160 * 160 / 400 + 1) * 1.5
     assert f"{report.guessed / labels.size:.1%} more are guessed by how they look" in str(report)
+    points.frame.loc[len(clicks), "class_id"] = 0  # nothing follows from what is held out
+    _, again, weights_again = written(path, points, tmp_path / "again", spreading=Spreading())
+    assert (again == labels).all()
+    assert (weights_again == weights).all()
