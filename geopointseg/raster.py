@@ -37,9 +37,11 @@ __all__ = [
     "read",
     "read_labels",
     "reading",
+    "small_cache",
     "valid",
 ]
 
+CACHE = 64 * 2**20  # bytes
 SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img"}
 
 
@@ -56,6 +58,14 @@ class Raster:
     dtype: str
     nodata: float | None
     """The value that means "no data": declared in the file, or given by the user."""
+
+
+def small_cache() -> rasterio.Env:
+    """A context in which GDAL keeps few blocks.
+
+    Of its own accord it keeps a twentieth of all memory; but a stream reads each block once or twice.
+    """
+    return rasterio.Env(GDAL_CACHEMAX=CACHE)
 
 
 def find_rasters(inputs: Iterable[str | Path]) -> list[Path]:

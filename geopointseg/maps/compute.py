@@ -24,6 +24,7 @@ from geopointseg.maps.lattice import Shard
 from geopointseg.maps.scores import score_bytes
 from geopointseg.maps.shards import writing_shard
 from geopointseg.maps.spool import as_steps
+from geopointseg.raster import small_cache
 
 __all__ = ["Portion", "compute", "portions"]
 
@@ -71,11 +72,12 @@ def compute(portion: Portion, predictor: Predictor | None = None) -> None:
         lanes, given = made.lanes, (len(made.classes), job.raster, job.lattice, portion.shards)
         steps = blended(made.ask, *given, lanes=lanes)
         steps = ahead(steps) if lanes > 1 else steps  # what is blended on is not what is written
-        for shard, windows in groupby(steps, key=itemgetter(0)):
-            with writing_shard(job, shard) as add:
-                for _, inside, weighed in windows:
-                    add(inside, _parts(job, inside, weighed))
-            done += 1
+        with small_cache():
+            for shard, windows in groupby(steps, key=itemgetter(0)):
+                with writing_shard(job, shard) as add:
+                    for _, inside, weighed in windows:
+                        add(inside, _parts(job, inside, weighed))
+                done += 1
     except GeoPointSegError as error:
         shard = portion.shards[min(done, len(portion.shards) - 1)]
         raise GeoPointSegError(

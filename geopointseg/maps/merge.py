@@ -20,6 +20,7 @@ from geopointseg.maps.sieve import sieve
 from geopointseg.maps.spool import Windows, spooled, spooled_probabilities
 from geopointseg.maps.verify import require_sound
 from geopointseg.maps.write import map_files, require_new_map, write_map
+from geopointseg.raster import small_cache
 
 __all__ = ["merge", "merge_job", "merged_files", "require_place"]
 
@@ -101,6 +102,7 @@ def merge_job(job: Job, *, overwrite: bool) -> list[Path]:
     _clear_up(job)
     write_manifest(job, "merging")
     with ExitStack() as stack:
+        stack.enter_context(small_cache())
         for number, kind in enumerate(job.scores, 1):
             write = stack.enter_context(
                 writing_score_bytes(

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-import rasterio
 
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
@@ -27,7 +26,7 @@ from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.asked import QueryReport, account, next_command
 from geopointseg.maps.known import NOTHING, classes_of, known_by, points_of, refuse_beside
 from geopointseg.maps.survey import Stream, doubting, predicted, survey, unpredicted
-from geopointseg.raster import Raster, find_rasters, open_raster
+from geopointseg.raster import Raster, find_rasters, open_raster, small_cache
 from geopointseg.statistics import Statistics, open_rasters, statistics
 
 __all__ = ["QueryReport", "query"]
@@ -40,9 +39,6 @@ LEAST = {
     "seed": (0, "a seed of 0 or more", "take another --seed"),
 }
 """Of each number the least, what it is, and what to do."""
-CACHE = (
-    64 * 2**20
-)  # bytes of blocks that GDAL keeps, of its own accord a twentieth of all memory: each is read once or twice
 
 
 def query(
@@ -138,7 +134,7 @@ def query(
         return predicted(tasks, asks, one, uncertainty, options)
 
     streams = ((one, stream(one)) for one in rasters)
-    with rasterio.Env(GDAL_CACHEMAX=CACHE):
+    with small_cache():
         seen = survey(streams, known, measured, size=size, apart=apart, classes=len(own) if own else 0, seed=seed)
     chosen = seen.table.at(choose(seen.table, n, strategy=strategy, seed=seed, land=seen.land))
     asked = account(chosen, own, seen.land)
