@@ -40,13 +40,16 @@ BENCHMARKS = {
 }
 PROTOCOL = (
     "Clicks are simulated: they are drawn from dense truth, once per seed, and every method gets the same ones and is judged on the "
-    "same pixels. A seed draws other clicks and starts other networks. What is judged was never clicked, spread over, or used to "
-    "choose anything. Same place: every image is cut into a checkerboard, clicks lie in the blocks of one colour, the others are "
+    "same pixels. A seed draws other clicks and starts other networks. What is judged was never clicked, no click is spread over it, "
+    "and its truth chooses nothing. Same place: every image is cut into a checkerboard, clicks lie in the blocks of one colour, the others are "
     "judged, and a gap is left between them. New place: whole images of other places are judged. The two are never mixed in one "
     "table. All scores come from one confusion matrix, summed over the test images before ratios are taken; mIoU is the mean over "
     "the classes that occur in truth or map, OA the overall accuracy.",
     "Networks start at random weights and train for a fixed number of steps; nothing is stopped or chosen by looking at the judged "
-    "pixels. Clicks are spread over regions as geopointseg mask does it, unless the experiment varies that.",
+    "pixels. Clicks are spread over regions as geopointseg mask does it, unless the experiment varies that: where no click reaches, a "
+    "forest of the clicks guesses from looks, and the network trains on that at a quarter of the weight. In the same place this holds "
+    "of judged blocks, too: the default sees their pixels, as an analyst's network sees the raster to be mapped, and never their "
+    "truth. Dense supervision, the LSSQPS recipe and the forests see neither. In a new place nothing is guessed.",
 )
 STATISTICS = (
     "± is the standard deviation over seeds. Gains over the baseline are paired by seed; their interval is Student's at 95 %, p is "
