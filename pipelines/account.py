@@ -145,7 +145,8 @@ def write_account(out: Path, steps: Steps, configuration: Mapping[str, Any]) -> 
         "grid": f"{first.grid.height} × {first.grid.width} pixels, {data.card['crs'][:60]}",
         "bands": _list(data.card["band_names"]),
         "points": f"{len(points.used('train'))} for training, {len(points.used('test'))} held out",
-        "labelled by points": f"{sum(steps.masked.pixels) / steps.masked.total:.1%} of the pixels",
+        "labelled by points": f"{(sum(steps.masked.pixels) - steps.masked.guessed) / steps.masked.total:.1%} of the pixels",
+        "guessed by their looks": f"{steps.masked.guessed / steps.masked.total:.1%} of the pixels",
     }
     tables = {
         "Points": str(steps.checked),

@@ -2,10 +2,10 @@
 
 A network that sees no more than what clicks reach sees little of the classes that cannot reach far, and none of how they lie in
 what is around them. So a random forest learns the clicks' superpixels by colour and texture, and guesses all others. What
-it is sure of says something, and even what it gets wrong is drowned where clicks speak.
+it is sure of says something; where clicks speak, it is silent.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geopointseg.classes import UNLABELLED
-from geopointseg.labels.looks import LEAF, grow, pixel_looks, region_looks
+from geopointseg.labels.looks import LEAF, grow, superpixel_looks
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.raster import read
@@ -21,7 +21,7 @@ from geopointseg.raster import read
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["SHARE", "Guess", "Seen", "guess", "learn", "looks", "looks_of"]
+__all__ = ["SHARE", "Guess", "Seen", "guess", "lack", "learn", "looks", "looks_of"]
 
 SHARE = 0.25  # of a click: what a superpixel counts that the forest is sure of
 SIZE = 400  # pixels of a superpixel
@@ -54,7 +54,7 @@ def looks(sheet: Sheet, kept: Path) -> Iterator[Seen]:
         if not len(clicks.rows):
             continue
         regions = superpixels(sheet.image(seen), method="slic", size=SIZE)
-        found = region_looks(pixel_looks(read(sheet.raster, seen)), regions)
+        found = superpixel_looks(read(sheet.raster, seen), regions)
         np.savez_compressed(looks_of(kept, number), regions=regions, looks=found)
         of_click = regions[clicks.rows + window.row - seen.row, clicks.cols + window.col - seen.col]
         pairs = np.unique(np.stack([of_click, clicks.class_ids])[:, of_click > 0], axis=1)
@@ -66,13 +66,31 @@ def looks_of(kept: Path, number: int) -> Path:
     return kept / f"{number}-looks.npz"
 
 
-def learn(seen: Iterable[Seen]) -> "RandomForestClassifier | None":
-    """A forest from the clicks of all windows; None where there is nothing to tell apart, or too little to tell it by."""
-    parts = list(seen)
-    class_ids = np.concatenate([part.class_ids for part in parts]) if parts else np.zeros(0, np.int64)
-    if len(np.unique(class_ids)) < 2 or len(class_ids) < 2 * LEAF:
-        return None
-    return grow(np.vstack([part.looks for part in parts]), class_ids)
+def lack(seen: Sequence[Seen], by_area: NDArray[np.int64], names: Sequence[str]) -> str:
+    """Why nothing can be guessed; empty where it can.
+
+    Args:
+        seen: What clicks look like, in all windows.
+        by_area: Class ids of areas, which teach no forest: one that has seen a class nowhere else would take all its ground
+            for something else.
+        names: Of the classes.
+    """
+    known = _class_ids(seen)
+    classes = len(np.unique(known))
+    if classes < 2 or len(known) < 2 * LEAF:
+        return f"that takes clicks of 2 classes in {2 * LEAF} superpixels, got {classes} in {len(known)}"
+    strange = [names[i] for i in np.setdiff1d(by_area, known).tolist()]
+    return f"no click tells what this looks like: {', '.join(strange)}" if strange else ""
+
+
+def learn(seen: Sequence[Seen]) -> "RandomForestClassifier":
+    """A forest from the clicks of all windows."""
+    return grow(np.vstack([part.looks for part in seen]), _class_ids(seen))
+
+
+def _class_ids(seen: Sequence[Seen]) -> NDArray[np.int64]:
+    """Classes of the clicks of all windows."""
+    return np.concatenate([np.zeros(0, np.int64), *(part.class_ids for part in seen)])
 
 
 def guess(forest: "RandomForestClassifier", kept: Path) -> Guess:

@@ -11,24 +11,27 @@ from geopointseg.raster import valid
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["LEAF", "TREES", "grow", "pixel_looks", "region_looks"]
+__all__ = ["LEAF", "TREES", "grow", "pixel_looks", "region_looks", "superpixel_looks"]
 
 SIDES = 5, 15  # pixels of the squares that texture is measured in
 TREES = 100
 LEAF = 3  # clicks that a leaf stands for at least
+BANDS = 4  # whose looks are in memory at a time
+MOST = 1e18  # farther from 0 a value's square is no float32
 
 
-def pixel_looks(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def pixel_looks(pixels: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """The bands of every pixel, and their mean and standard deviation in squares around it.
 
     Args:
         pixels: (bands, height, width) float32, NaN where there is no data.
+        inside: (height, width) true where there is; by default where one of these bands has any.
 
     Returns:
         (bands × 5, height, width) float32; 0 in a square without data.
     """
-    inside = valid(pixels)
-    bands = np.nan_to_num(pixels)
+    inside = valid(pixels) if inside is None else inside
+    bands = np.clip(np.nan_to_num(pixels), -MOST, MOST)
     found = [bands]
     for side in SIDES:
         share = np.maximum(uniform_filter(inside.astype(np.float32), side), 0.5 / side**2)
@@ -52,6 +55,16 @@ def region_looks(looks: NDArray[np.float32], regions: NDArray[np.int32]) -> NDAr
     mean = np.stack([np.bincount(flat, each.ravel()) / area for each in looks])
     square = np.stack([np.bincount(flat, each.ravel().astype(np.float64) ** 2) / area for each in looks])
     return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32).T
+
+
+def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) -> NDArray[np.float32]:
+    """`region_looks` of `pixel_looks`, a few bands at a time: those of all pixels of many bands take much memory."""
+    inside, count, kinds = valid(pixels), int(regions.max(initial=0)) + 1, 1 + 2 * len(SIDES)
+    parts = [
+        region_looks(pixel_looks(pixels[i : i + BANDS], inside), regions).reshape(count, 2, kinds, -1)
+        for i in range(0, len(pixels), BANDS)
+    ]
+    return np.concatenate(parts, axis=3).reshape(count, -1)
 
 
 def grow(looks: NDArray[np.float32], class_ids: NDArray[np.int64], *, seed: int = 0) -> "RandomForestClassifier":

@@ -38,9 +38,9 @@ class Spreading:
 
     spread: Mode = "fill"
     """What a click labels. reach: the largest region that its class can be trusted to fill, found out from the clicks
-    themselves. fill: the same, and what no click reaches is guessed by how it looks, at a quarter of the weight. All others
-    are for comparison: its superpixel, unless it holds another class; a superpixel grown so that no other class gets into
-    it; its superpixel by majority; its own pixel; a disc; or what a random walker reaches."""
+    themselves. fill: the same, and what no click reaches is guessed by how it looks, for a quarter of a click at most. All
+    others are for comparison: its superpixel, unless it holds another class; a superpixel grown so that no other class
+    gets into it; its superpixel by majority; its own pixel; a disc; or what a random walker reaches."""
     method: Method = "adaptive"
     """Superpixels, for superpixels, conflict-free (adaptive and hers only) and majority."""
     size: int = 400

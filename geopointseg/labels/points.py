@@ -300,7 +300,8 @@ def _own_legend(path: Path) -> Legend:
     classes = Classes.from_records(read_table(path, "classes").to_dict("records"))
     colors = dict(zip(classes.names, classes.colors, strict=True))
     codes = dict(zip(classes.names, classes.codes, strict=True))
-    return Legend(names=classes.names, colors=colors, codes=codes, source=path.name)
+    advice = ": to take it in, give --classes a file that lists all of them"
+    return Legend(names=classes.names, colors=colors, codes=codes, source=path.name, advice=advice)
 
 
 def _by_dimension(frame: gpd.GeoDataFrame) -> list[gpd.GeoDataFrame]:

@@ -1,4 +1,4 @@
-"""Pseudo-masks: points and scribbles label the regions they reach, areas their pixels; what nothing labels stays 255."""
+"""Pseudo-masks: points and scribbles label the regions they reach, areas their pixels; the rest is guessed or stays 255."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,10 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
-from geopointseg.labels.fill import SHARE, learn, looks
+from geopointseg.labels.fill import SHARE, lack, learn, looks
 from geopointseg.labels.painter import Spreading, painter, refuse_idle, trials
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.propagate import find_reach
@@ -32,6 +34,8 @@ class MaskReport:
     """Labelled pixels per class, over all rasters; guessed ones are among them."""
     guessed: int
     """Pixels that no click reaches, labelled by how they look."""
+    silent: str
+    """Why none are, where they should be."""
     total: int
     """Pixels of all rasters."""
     spread: int
@@ -70,7 +74,9 @@ class MaskReport:
         label, clicked = counted(self.spread, "point labels", "points label"), sum(self.pixels) - self.guessed
         share = f"{label} {clicked / self.total:.1%} of the raster{lost}"
         if self.guessed:
-            share += f"; {self.guessed / self.total:.1%} more are guessed by how they look, at {SHARE:g} of the weight"
+            share += f"; {self.guessed / self.total:.1%} more are guessed by how they look, at {SHARE:g} of a click's weight at most"
+        if self.silent:
+            share += f"; nothing is guessed: {self.silent}"
         return "\n".join([*rows, share])
 
 
@@ -117,7 +123,7 @@ def mask(
             file.unlink()
         raise GeoPointSegError(
             f"expected labelled pixels, got none from {len(loaded.used('train'))} training points: every one lies outside "
-            "the rasters or is disputed by another class; try --spread reach"
+            f"the rasters or is disputed by another class{'' if spreading.reaches else '; try --spread reach'}"
         )
     write_json(out / "mask.json", report.figures())
     return replace(report, files=(*report.files, out / "mask.json"))
@@ -136,8 +142,8 @@ def write_masks(
     """Write the pseudo-mask and the weights of each raster, on exactly its grid, from its training points.
 
     Points and scribbles label regions, areas the pixels they cover; every feature counts the same. Only windows that hold
-    points are segmented. What is held out, with its gap, stays unlabelled, and so does every pixel that a held-out feature
-    covers, or features of two classes.
+    points are segmented. No click's label lies in what is held out, nor in its gap: a guess may. A pixel that a held-out
+    feature covers, or features of two classes, stays unlabelled.
 
     Returns:
         The account of all rasters.
@@ -147,7 +153,7 @@ def write_masks(
     for raster in rasters:
         require_place(folder, raster, overwrite=overwrite)
     sheets = [open_sheet(raster, statistics, points, spreading.affinity) for raster in rasters]
-    reach = forest = None
+    reach, forest, silent = None, None, ""
     files: list[Path] = []
     parts: list[Counts] = []
     with TemporaryDirectory(prefix=".cuts-", dir=folder) as made:
@@ -155,7 +161,10 @@ def write_masks(
         if spreading.reaches and any(len(sheet.clicks.rows) for sheet in sheets):
             reach = find_reach([trial for sheet, at in zip(sheets, kept, strict=True) for trial in trials(sheet, at)])
         if spreading.spread == "fill":
-            forest = learn([seen for sheet, at in zip(sheets, kept, strict=True) for seen in looks(sheet, at)])
+            seen = [one for sheet, at in zip(sheets, kept, strict=True) for one in looks(sheet, at)]
+            by_area = np.concatenate([sheet.ids[sheet.train & sheet.wide] for sheet in sheets])
+            silent = lack(seen, by_area, points.classes.names)
+            forest = None if silent else learn(seen)
         for sheet, at in zip(sheets, kept, strict=True):
             paint = painter(sheet, spreading, reach, forest, at)
             written, counts = write_mask(
@@ -169,6 +178,7 @@ def write_masks(
         classes=points.classes,
         pixels=tuple(all_of.pixels.tolist()),
         guessed=all_of.guessed,
+        silent=silent,
         total=all_of.total,
         spread=all_of.spread,
         conflicts=all_of.conflicts,

@@ -44,7 +44,7 @@ class Sheet:
     frame: gpd.GeoDataFrame
     """Features in use or in conflict, in their own CRS."""
     held_out: gpd.GeoDataFrame
-    """Blocks in which nothing is labelled, in the raster's CRS."""
+    """Blocks in which no click labels anything, in the raster's CRS."""
     train: NDArray[np.bool_]
     """(features,) those that label something."""
     wide: NDArray[np.bool_]

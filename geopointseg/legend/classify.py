@@ -33,6 +33,8 @@ class Legend:
     """Values or class names that are left out."""
     source: str = "the legend"
     """File name, for messages."""
+    advice: str = ""
+    """For the message about a label of no class: what would give it one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _look_up(counts: Mapping[str, int], legend: Legend, fold_case: bool) -> tupl
         if key(text) in dropped or key(name) in dropped:
             reasons[text] = f"class {text!r} is dropped by {legend.source}"
         elif not name:
-            hint = f", which has {near[_folded(text)]!r}: add --fold-case" if _folded(text) in near else ""
+            hint = f", which has {near[_folded(text)]!r}: add --fold-case" if _folded(text) in near else legend.advice
             reasons[text] = f"class {text!r} is not in {legend.source}{hint}"
         else:
             class_of[text] = name

@@ -13,10 +13,11 @@ from geopointseg.maps.assessment import Assessment
 __all__ = ["Comparison", "Extras", "explain", "write_page"]
 
 MEANING = {
-    "held-out points": "Points that were kept aside with the ground around them; nothing was trained or tuned on them.",
+    "held-out points": "Points that were kept aside with the ground around them: no click labels it, though guesses from looks "
+    "may; nothing was trained or tuned on the points.",
     "dense truth, new place": "Ground that no training chip has reached: how the map does where nobody clicked.",
-    "dense truth, same place": "Ground around the training points, which training has seen, though mostly without labels: how "
-    "the map fills in between the clicks; usually better than elsewhere.",
+    "dense truth, same place": "Ground around the training points, which training has seen, though few of its pixels were "
+    "clicked: how the map fills in between the clicks; usually better than elsewhere.",
     "dense truth": "Every pixel with truth.",
 }
 LEADING = (

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from geopointseg.labels.fill import SHARE, Seen, guess, learn
-from geopointseg.labels.looks import pixel_looks, region_looks
+from geopointseg.labels.fill import SHARE, Seen, guess, lack, learn
+from geopointseg.labels.looks import pixel_looks, region_looks, superpixel_looks
+
+NO_AREAS = np.zeros(0, np.int64)
 
 
 @pytest.fixture
@@ -35,13 +37,16 @@ def test_what_could_be_any_class_counts_little(seen, kept):
     assert guess(learn(mixed), kept).weights.sum() < 0.2 * guess(learn(seen), kept).weights.sum()
 
 
-@pytest.mark.parametrize("clicks", [[], [Seen(np.zeros((9, 1), np.float32), np.zeros(9, int))]])
-def test_without_two_classes_to_tell_apart_nothing_is_guessed(clicks):
-    assert learn(clicks) is None
+@pytest.mark.parametrize(
+    ("clicks", "got"), [([], "0 in 0"), ([Seen(np.zeros((9, 1), np.float32), np.zeros(9, np.int64))], "1 in 9")]
+)
+def test_without_two_classes_to_tell_apart_nothing_is_guessed(clicks, got):
+    assert lack(clicks, NO_AREAS, []) == f"that takes clicks of 2 classes in 6 superpixels, got {got}"
 
 
 def test_with_fewer_clicks_than_two_leaves_take_nothing_is_guessed(seen):
-    assert learn([Seen(one.looks[:2], one.class_ids[:2]) for one in seen]) is None
+    few = [Seen(one.looks[:2], one.class_ids[:2]) for one in seen]
+    assert lack(few, NO_AREAS, []) == "that takes clicks of 2 classes in 6 superpixels, got 2 in 4"
 
 
 def test_looks_are_the_band_and_mean_and_spread_around_it():
@@ -64,3 +69,26 @@ def test_no_data_say_nothing_of_what_is_around_them():
 def test_looks_of_a_region_are_means_and_spreads():
     looks = np.array([[[1, 3, 9]]], np.float32)
     assert_allclose(region_looks(looks, np.array([[1, 1, 2]], np.int32))[1:], [[2, 1], [9, 0]])
+
+
+def test_many_bands_are_looked_at_a_few_at_a_time_to_the_same_end():
+    rng = np.random.default_rng(0)
+    pixels = rng.random((6, 30, 20)).astype(np.float32)
+    pixels[:5, 4:9, 3:7] = np.nan
+    regions = rng.integers(0, 5, (30, 20)).astype(np.int32)
+    assert (superpixel_looks(pixels, regions) == region_looks(pixel_looks(pixels), regions)).all()
+
+
+def test_values_that_have_no_square_are_looked_at_all_the_same():
+    pixels = np.full((1, 20, 20), -3.4e38, np.float32)  # no data that nobody has declared
+    pixels[:, :, 10:] = 7
+    found = superpixel_looks(pixels, np.where(np.arange(20) < 10, 1, 2) * np.ones((20, 1), np.int32))
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    ("by_area", "why"),
+    [([], ""), ([1, 4], ""), ([0, 4], "no click tells what this looks like: water")],
+)
+def test_a_class_that_areas_alone_show_is_taken_for_no_other(seen, by_area, why):
+    assert lack(seen, np.array(by_area, np.int64), ["water", "soil", "road", "roof", "grass"]) == why

@@ -549,3 +549,13 @@ def test_what_no_click_reaches_is_guessed_and_held_out_features_are_left_alone(r
     _, again, weights_again = written(path, points, tmp_path / "again", spreading=Spreading())
     assert (again == labels).all()
     assert (weights_again == weights).all()
+
+
+def test_nothing_is_guessed_where_a_class_is_known_by_areas_alone_and_the_account_says_so(raster_file, tmp_path):
+    rng = np.random.default_rng(0)
+    array = np.where(np.arange(96) < 48, 40, 200) + rng.integers(0, 30, (96, 96))
+    points = layer(*[(row, col, int(col > 48)) for row in (5, 30, 55, 80) for col in (20, 70)], (90, 90, 2))
+    points.frame.loc[8, "geometry"] = points.frame.geometry[8].buffer(30)
+    report, _, _ = written(raster_file(array.astype(np.uint8)), points, tmp_path / "fill", spreading=Spreading())
+    assert report.guessed == 0
+    assert f"; nothing is guessed: no click tells what this looks like: {points.classes.names[2]}" in str(report)
