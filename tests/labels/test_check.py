@@ -260,6 +260,14 @@ def test_classes_that_are_not_wanted_are_named(image, points_file, tmp_path):
     assert "2 features: class 'Wälder' is not in classes.csv" in report.notes
 
 
+def test_a_class_that_turns_up_in_a_later_round_is_told_how_to_get_in(image, points_file, tmp_path):
+    checked(image, points_file(GOOD), tmp_path / "points.gpkg")
+    later = points_file([at(2, 3, "road"), at(4, 3, "road")], "later.gpkg", field="class_name")
+    report = checked(image, [tmp_path / "points.gpkg", later], tmp_path / "both.gpkg", class_field="class_name")
+    told = "class 'road' is not in points.gpkg: to take it in, give --classes a file that lists all of them"
+    assert f"2 features: {told}" in report.notes
+
+
 def test_the_column_to_split_by_may_bear_the_name_of_one_of_ours(image, points_file, tmp_path):
     path = points_file(GOOD, columns={"split": ["train", "test", "train", "train", "test", "train"]})
     plan = Split(split_field="split")
