@@ -30,7 +30,7 @@ from pipelines.experiments.methods import matrices
 from pipelines.experiments.settings import every
 from pipelines.experiments.training import train_and_map
 
-USUAL = Spreading()
+USUAL, SPARSE = Spreading(), Spreading("reach")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Variant:
 VARIANTS = {
     "default": Variant(),
     # the click's weight and place
-    "reach": Variant(Spreading("reach")),
+    "reach": Variant(SPARSE),
     "single-pixel": Variant(Spreading("single-pixel")),
     "area-1": Variant(data={"weight_power": 1.0}),
     "area-0": Variant(data={"weight_power": 0.0}),
@@ -69,11 +69,11 @@ VARIANTS = {
     "generalised": Variant(task={"loss": "generalised-cross-entropy"}),
     "symmetric": Variant(task={"loss": "symmetric-cross-entropy"}),
     "squared-error": Variant(task={"loss": {"squared-error": {"softmax": True, "weighted": False}}}),
-    # unlabelled pixels
-    "pairwise": Variant(task={"unlabelled": Unlabelled(pairwise=0.1, ramp=100)}),
-    "teacher": Variant(task={"unlabelled": Unlabelled(teacher=1.0, ramp=100)}),
-    "teacher-by-pixel": Variant(task={"unlabelled": Unlabelled(teacher=1.0, gate=False, ramp=100)}),
-    "grow": Variant(task={"unlabelled": Unlabelled(grow=1.0, ramp=100)}),
+    # unlabelled pixels: of reach, which leaves some; compare them with it
+    "pairwise": Variant(SPARSE, task={"unlabelled": Unlabelled(pairwise=0.1, ramp=100)}),
+    "teacher": Variant(SPARSE, task={"unlabelled": Unlabelled(teacher=1.0, ramp=100)}),
+    "teacher-by-pixel": Variant(SPARSE, task={"unlabelled": Unlabelled(teacher=1.0, gate=False, ramp=100)}),
+    "grow": Variant(SPARSE, task={"unlabelled": Unlabelled(grow=1.0, ramp=100)}),
 }
 
 
