@@ -7,7 +7,7 @@ from pathlib import Path
 from geopointseg import __version__
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["fetch", "is_on_hub", "publish"]
+__all__ = ["fetch", "is_on_hub", "lasting", "publish"]
 
 ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
@@ -15,6 +15,11 @@ ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?"
 def is_on_hub(place: str | Path) -> bool:
     """Whether a place is meant as an address on the hub; hf:/… is what a Path makes of one."""
     return str(place).startswith("hf:/")
+
+
+def lasting(place: str | Path) -> str:
+    """A place's name that holds in other folders and processes, too; two names of one place have the same."""
+    return str(place) if is_on_hub(place) else str(Path(place).resolve())
 
 
 def fetch(address: str, names: Collection[str]) -> Path:

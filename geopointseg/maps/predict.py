@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -14,7 +14,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.backends import AUTO, Computing, Predictor, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.ensemble import require_alike, together
-from geopointseg.learning.hub import is_on_hub
+from geopointseg.learning.hub import lasting
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.classify import classify
@@ -104,9 +104,9 @@ def predict(
             room on the disk, or a worker that died.
     """
     part = _part(shard)
-    models = {str(name): load(name) for name in (model, *ensemble)}
-    if len(models) <= len(ensemble):
+    if len({lasting(name) for name in (model, *ensemble)}) <= len(ensemble):
         raise GeoPointSegError(f"expected every model once, got {', '.join(map(str, (model, *ensemble)))}")
+    models = {str(name): load(name) for name in (model, *ensemble)}
     require_alike(models)
     opened = _opened(rasters, models, crs=crs, nodata=nodata, allow=allow)
     targets = _targets(out, opened, scores)
@@ -127,7 +127,7 @@ def predict(
         require_place(job, overwrite=overwrite)
     todo, kept = _todo(jobs, part)
     work = [
-        Portion(job, some, _found(models), settled, running.threads)
+        Portion(job, some, tuple(map(lasting, models)), settled, running.threads)
         for job, shards in todo
         for some in portions(shards, _pieces(running, len(shards), len(todo)))
     ]
@@ -169,11 +169,6 @@ def _opened(
     for card in cards:
         opened = [accept(raster, card, allow) for raster in opened]
     return opened
-
-
-def _found(models: Iterable[str]) -> tuple[str, ...]:
-    """The models by names that hold in other processes, too."""
-    return tuple(name if is_on_hub(name) else str(Path(name).resolve()) for name in models)
 
 
 def _todo(jobs: Sequence[Job], part: tuple[int, int] | None) -> tuple[list[tuple[Job, list[Shard]]], int]:

@@ -20,7 +20,7 @@ from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.dropout import with_dropout
-from geopointseg.learning.hub import is_on_hub
+from geopointseg.learning.hub import lasting
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.accept import Difference, accept
 from geopointseg.maps.asked import QueryReport, account, next_command
@@ -117,11 +117,8 @@ def query(
     options = {"window": window, "overlap": overlap, "batch_size": batch_size}
     source = points_of(points, class_field, layer, classes)
     if source is None:
-        form, known, waiting = (
-            Form(class_field or "class", own or classes_of(classes), False, pd.DataFrame()),
-            NOTHING,
-            0,
-        )
+        form = Form(class_field or "class", own or classes_of(classes), False, pd.DataFrame())
+        known, waiting = NOTHING, 0
     else:
         form, known, waiting = known_by(source, own, crs, again=again)
         refuse_beside(known, rasters)
@@ -180,7 +177,7 @@ def _check_options(
 ) -> None:
     """Refuse what cannot be, or does not go together."""
     models = len(names)
-    places = [name if is_on_hub(name) else str(Path(name).resolve()) for name in names]
+    places = list(map(lasting, names))
     if twice := [name for name, place in zip(names, places, strict=True) if places.count(place) > 1]:
         raise GeoPointSegError(
             f"expected every model once, got {' and '.join(twice)}, which are the same: a model does not disagree with "
