@@ -33,7 +33,7 @@ from geopointseg.learning.augment import augment
 from geopointseg.learning.backends import MAKERS, predictor, with_torch
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.graph import onnx_graph
-from geopointseg.learning.infer import check_bfloat16
+from geopointseg.learning.judge import check_bfloat16
 from geopointseg.learning.task import PointSegmentationTask
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     """Race all, and print the ratios."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--side", type=int, help="of the raster, in pixels")
-    arguments.add_argument("--batch-size", type=int, default=16)
+    arguments.add_argument("--batch-size", type=int, default=8)
     arguments.add_argument("--rehearse", action="store_true", help="take the CPU for the GPU: tries the benchmark out")
     chosen = arguments.parse_args()
     if not torch.cuda.is_available() and not chosen.rehearse:

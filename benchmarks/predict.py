@@ -9,7 +9,7 @@ companions and verification included, and what a start takes. It is compared, in
 * the loop that a user of TorchGeo writes: GridGeoSampler, the same windows and overlap, float32, no_grad, stitched in memory;
 * a random forest of scikit-learn on pixels with texture, on a part of the raster.
 
-Peak memory is that of child processes which map rasters of several shapes with a network of six classes.
+Peak memory is that of child processes which map rasters of several shapes with a network of six classes, less its weights.
 """
 
 import json
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -35,21 +35,21 @@ from torchgeo.samplers import GridGeoSampler
 
 from benchmarks.backends import plain
 from benchmarks.harness import finish, parser, race, table
+from benchmarks.peak import MIB
 from benchmarks.prediction_data import command, given_or_trained, mosaic, timed_cogs, write_raster
 from geopointseg.classes import Classes
 from geopointseg.grid import Window
 from geopointseg.labels.looks import TREES
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import predictor, with_torch
-from geopointseg.learning.bundle import load, save
-from geopointseg.learning.infer import _mirrored
+from geopointseg.learning.bundle import FILES, load, save
+from geopointseg.learning.infer import mirrored
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.raster import open_raster, read
 from pipelines.experiments.forests import looks
 
 Clock = Callable[[], float]
-BATCH = 4
-MIB = 2**20
+BATCH = 1  # windows asked together, as `predict` does
 
 
 class Rgb(RasterDataset):
@@ -68,7 +68,7 @@ def in_memory(image: Path, window: int, overlap: int) -> list[NDArray[np.uint8]]
     raster = open_raster(image)
     starts = (range(-overlap // 2, side - overlap // 2, window - overlap) for side in raster.grid.shape)
     rows, cols = map(list, starts)
-    return [_mirrored(raster, Window(row, col, window, window)).astype(np.uint8) for row in rows for col in cols]
+    return [mirrored(raster, Window(row, col, window, window)).astype(np.uint8) for row in rows for col in cols]
 
 
 def bare(ask: Ask, windows: list[NDArray[np.uint8]]) -> None:
@@ -129,32 +129,27 @@ def six_classes(folder: Path) -> Path:
     return save(PointSegmentationTask(card).eval(), folder / "six")
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held, in MiB; not `ru_maxrss`, which begins with what the parent held (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+def peak(model: Path, raster: Path, *options: str) -> float:
+    """The most memory, in MiB, of a process that maps a raster, less what the weights take."""
+    child = [sys.executable, "-m", "benchmarks.peak", "predict", str(model), str(raster), *options]
+    out = ["--out", str(raster.with_name("map.tif")), "--overwrite"]
+    done = subprocess.run([*child, *out], capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1]) - (model / FILES[0]).stat().st_size / MIB
 
 
-def measured_child(model: Path, raster: Path, backend: str) -> None:
-    """Map a raster, and print the peak memory of this process when loaded, after one batch, and in the end, in MiB."""
-    ask = predictor(load(model))
-    loaded = peak_memory()
-    ask(np.zeros((BATCH, 3, 512, 512), np.float32))  # what the backend itself takes is there before
-    del ask
-    before = peak_memory()
-    command("predict", model, raster, "--out", raster.with_name("map.tif"), "--backend", backend, "--overwrite")
-    print(json.dumps([loaded, before, peak_memory()]))
-
-
-def memory(folder: Path, shapes: list[tuple[int, int]], backend: str) -> Iterator[tuple[str, list[float]]]:
-    """Shape, and MiB loaded, after a batch and at the peak, of a process that maps a raster of it."""
-    model = six_classes(folder)
-    for height, width in shapes:
-        raster = mosaic(folder / "shape.tif", height, width)
-        child = [sys.executable, "-m", "benchmarks.predict", "--child", str(model), str(raster), "--backend", backend]
-        done = subprocess.run(child, capture_output=True, text=True, check=True)
-        yield f"{height} x {width}", json.loads(done.stdout.splitlines()[-1])
+def memory(folder: Path, side: int, backend: str, *, quick: bool) -> dict[str, float]:
+    """Figures of peak memory, of rasters of several shapes and, of a square, in both number formats."""
+    model, square, upper = six_classes(folder), (side, side), (side // 2, side)
+    tries = [(square, "bf16-mixed"), (square, "32-true"), (upper, "32-true")]
+    tries += [] if quick else [((side * 4, side // 5), "32-true"), ((side // 5, side * 4), "32-true")]
+    found: dict[tuple[tuple[int, int], str], float] = {}
+    for shape, precision in tries:
+        raster = mosaic(folder / "shape.tif", *shape)
+        found[shape, precision] = peak(model, raster, "--backend", backend, "--precision", precision)
         raster.unlink()
+    figures = {f"peak memory: {h} x {w}, {precision}, MiB": each for ((h, w), precision), each in found.items()}
+    figures["peak memory: square / its upper half"] = found[square, "32-true"] / found[upper, "32-true"]
+    return figures | {"peak memory: the most, MiB": max(found.values())}
 
 
 def speed(chosen: Namespace, folder: Path, side: int, rounds: int) -> tuple[list[list[str]], dict[str, float], str]:
@@ -240,7 +235,7 @@ def main() -> None:
     arguments.add_argument(
         "--side",
         type=int,
-        help="of the raster, in pixels; by default 10,000, and 1,344 with --quick, three windows along a side",
+        help="of the raster, in pixels; by default 10,000, and 1,344 with --quick, two windows along a side",
     )
     arguments.add_argument("--rounds", type=int, help="by default 3, and 1 with --quick")
     arguments.add_argument(
@@ -250,24 +245,13 @@ def main() -> None:
     )
     arguments.add_argument("--backend", default="auto", help="what `auto` stands for in the table")
     arguments.add_argument("--no-memory", action="store_true", help="leave peak memory out")
-    arguments.add_argument("--child", nargs=2, type=Path, help="used by itself, to measure memory")
     chosen = arguments.parse_args()
-    if chosen.child:
-        measured_child(*chosen.child, chosen.backend)
-        return
     side = chosen.side or (1344 if chosen.quick else 10_000)
     rounds = chosen.rounds or (1 if chosen.quick else 3)
     with tempfile.TemporaryDirectory() as name:
         rows, figures, computed = speed(chosen, Path(name), side, rounds)
-        shapes = [(side, side), (side // 2, side)]
-        if not chosen.quick:
-            shapes += [(side * 4, side // 5), (side // 5, side * 4)]
         if not chosen.no_memory:
-            found = list(memory(Path(name), shapes, chosen.backend))
-            figures |= {f"peak memory: {shape}, MiB": each[-1] for shape, each in found}
-            figures |= {"memory: loaded, MiB": found[0][1][0], "memory: after one batch, MiB": found[0][1][1]}
-            figures["peak memory: square / its upper half"] = found[0][1][-1] / found[1][1][-1]
-            figures["peak memory: the most, MiB"] = max(each[-1] for _, each in found)
+            figures |= memory(Path(name), side, chosen.backend, quick=chosen.quick)
     figures = {name: round(value, 4) if math.isfinite(value) else value for name, value in figures.items()}
     passed = reached(figures)
     judged = [["figure", "value", "target", ""]]

@@ -23,7 +23,7 @@ from benchmarks.harness import DATA
 from benchmarks.training import write_study
 from geopointseg.cli import main
 from geopointseg.learning.bundle import save
-from geopointseg.learning.infer import check_bfloat16
+from geopointseg.learning.judge import check_bfloat16
 
 __all__ = ["command", "given_or_trained", "mosaic", "pictures", "timed_cogs", "write_raster"]
 

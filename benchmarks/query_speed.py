@@ -17,7 +17,7 @@ import geopandas as gpd
 import numpy as np
 
 from benchmarks.harness import finish, parser, table
-from benchmarks.predict import MIB, peak_memory
+from benchmarks.peak import MIB, peak_memory
 from benchmarks.prediction_data import command, given_or_trained, mosaic
 from geopointseg.learning.bundle import load
 from geopointseg.raster import open_raster

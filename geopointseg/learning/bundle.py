@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -19,11 +19,13 @@ from torch import Tensor
 from geopointseg import __version__
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing_folder
-from geopointseg.labels.points import Points
 from geopointseg.learning.agreement import Agreement
 from geopointseg.learning.hub import fetch, is_on_hub, publish
 from geopointseg.learning.mlm import SHA256, describe
 from geopointseg.learning.task import PointSegmentationTask
+
+if TYPE_CHECKING:
+    from geopointseg.labels.points import Points
 
 __all__ = ["FILES", "fingerprint", "load", "push", "save", "serialized"]
 
@@ -75,7 +77,7 @@ def serialized(task: PointSegmentationTask) -> bytes:
     return safetensors.torch.save(tensors)
 
 
-def fingerprint(points: Points, masks: Iterable[Path]) -> dict[str, Any]:
+def fingerprint(points: "Points", masks: Iterable[Path]) -> dict[str, Any]:
     """What a model was trained on, as hashes.
 
     Returns:

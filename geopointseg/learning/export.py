@@ -15,7 +15,7 @@ from geopointseg.learning.task import PointSegmentationTask
 
 __all__ = ["deepness", "export"]
 
-OVERLAP = 12  # percent of a tile; as predict's 64 of 512 pixels
+OVERLAP = 12  # percent of a tile: 61 of 512 pixels
 
 
 def export(model: str | Path, *, onnx: Path, tile: int = 512, any_size: bool = False, overwrite: bool = False) -> Path:

@@ -21,7 +21,7 @@ from geopointseg.learning.backends import with_torch
 from geopointseg.learning.class_weights import ClassWeights
 from geopointseg.learning.curves import draw_curves
 from geopointseg.learning.data import PointDataModule
-from geopointseg.learning.infer import check_bfloat16, judge
+from geopointseg.learning.judge import check_bfloat16, judge
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
 from geopointseg.learning.precision import Precision, precision, to_predict_in

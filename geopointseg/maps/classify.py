@@ -27,9 +27,9 @@ def classify(
     raster: Raster,
     *,
     ask: Ask | None = None,
-    window: int = 512,
+    window: int = 768,
     overlap: int = 64,
-    batch_size: int = 4,
+    batch_size: int = 1,
     lanes: int = 1,
     adding: Sequence[Add] = (),
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:

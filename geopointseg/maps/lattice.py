@@ -28,10 +28,10 @@ class Windowing:
             early.
     """
 
-    window: int = 512
+    window: int = 768
     overlap: int = 64
-    batch_size: int = 4
-    shard_rows: int = 8
+    batch_size: int = 1
+    shard_rows: int = 5
 
     def __post_init__(self) -> None:
         """Refuse what cannot cover a raster.

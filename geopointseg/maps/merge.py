@@ -13,7 +13,6 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new
 from geopointseg.grid import Window
 from geopointseg.maps.job import Job, folder_of, read_manifest, write_manifest
-from geopointseg.maps.pool import pool, pool_mean
 from geopointseg.maps.scores import drop_scores, score_path, writing_score_bytes
 from geopointseg.maps.shards import drop_finished, fits_held, read_shard, remove_shards, unfinished
 from geopointseg.maps.sieve import sieve
@@ -117,6 +116,8 @@ def merge_job(job: Job, *, overwrite: bool) -> list[Path]:
             for window, scored in _all(job, number):
                 write(window, scored)
         windows: Windows = _all(job)
+        if job.tidying.pool:
+            from geopointseg.maps.pool import pool, pool_mean  # what cuts superpixels is large, and few maps need it
         if job.tidying.pool == "mean":
             steps = _all(job, len(job.scores) + 1)
             laid = stack.enter_context(spooled_probabilities(steps, job.raster.grid, len(job.classes), near=job.target))

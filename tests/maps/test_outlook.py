@@ -62,17 +62,17 @@ def test_the_plan_of_a_huge_raster_is_right_and_nothing_is_written(huge, checkpo
     assert sorted(tmp_path.iterdir()) == before
     (plan,) = report.outlooks
     assert (report.files, report.following) == ((), "")
-    rows = -(-SIDE // 448)
+    rows = -(-SIDE // 704)
     assert plan.windows >= rows * rows
     assert plan.windows < 1.1 * rows * rows  # windows on the border of two strips are asked for twice
-    assert plan.shards == 8 * -(-rows // 8)
+    assert plan.shards == 8 * -(-rows // 5)
     assert plan.bigtiff
     assert plan.files == SIDE**2
-    assert 5 * 512 * 7500 * 4 < plan.band < 3 * 5 * 512 * 7500 * 4
+    assert 5 * 768 * 7500 * 4 < plan.band < 3 * 5 * 768 * 7500 * 4
     assert plan.disk > SIDE**2 * 0.5
     assert plan.seconds > 0
     text = str(report)
-    assert f"huge.tif: 60000 x 60000 pixels, {plan.windows} windows, shards: 136" in text
+    assert f"huge.tif: 60000 x 60000 pixels, {plan.windows} windows, shards: 144" in text
     assert "3.6 GB of pixels before compression, BigTIFF" in text
     wanted = predict(
         checkpoint, [str(huge[0])], out=tmp_path / "maps", probabilities=True, pool="mean", mmu=100, **options

@@ -486,11 +486,11 @@ def test_half_and_twice_the_pixel_size_will_do(checkpoint, raster_file, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 100}, "expected a window that is a multiple of 32, .*, got 100, 64 and 4"),
+        ({"window": 100}, "expected a window that is a multiple of 32, .*, got 100, 64 and 1"),
         ({"window": 0}, "multiple of 32"),
         ({"window": 64, "overlap": 32}, "overlap below half of it"),
         ({"overlap": -1}, "overlap below half of it"),
-        ({"batch_size": 0}, "at least 1 window in a batch, got 512, 64 and 0"),
+        ({"batch_size": 0}, "at least 1 window in a batch, got 768, 64 and 0"),
         ({"batch_size": -1}, "at least 1 window in a batch"),
     ],
     ids=str,

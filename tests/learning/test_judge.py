@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geopointseg.learning.infer import check_bfloat16
+from geopointseg.learning.judge import check_bfloat16
 
 CHIP = 32
 
