@@ -8,7 +8,7 @@ enough for gains to mean anything.
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from benchmarks.accuracy import BUDGETS, ROOT
 from benchmarks.accuracy_cells import Place, cell_path, load, save
 from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, prepare, pseudo_masks
 from benchmarks.harness import finish, parser, spread, table
+from geopointseg.clustering.cluster import cluster
 from geopointseg.confusion import scores
 from geopointseg.labels.pseudomask import Spreading
 from geopointseg.learning.augment import Augmentation
@@ -40,12 +41,15 @@ class Variant:
     spreading: Spreading = USUAL
     data: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
+    clusters: bool = False
+    """Whether clusters that points have named guess, not looks."""
 
 
 VARIANTS = {
     "default": Variant(),
     # the click's weight and place
     "reach": Variant(SPARSE),
+    "clusters": Variant(clusters=True),
     "single-pixel": Variant(Spreading("single-pixel")),
     "area-1": Variant(data={"weight_power": 1.0}),
     "area-0": Variant(data={"weight_power": 0.0}),
@@ -84,9 +88,14 @@ def third(setting: Setting) -> Setting:
 
 def run(setting: Setting, place: Place, variant: Variant, *, steps: int, chip: int) -> tuple[Any, dict[str, Any]]:
     """One training: confusion matrices of the test images, and the facts of the run."""
-    masks = pseudo_masks(setting, int(place.budget), place.seed, variant.spreading)
     points = clicks(setting, int(place.budget), place.seed)
     images = [str(image) for image in setting.images]
+    spreading = variant.spreading
+    if variant.clusters:
+        named = setting.folder / "masks" / f"clusters-{place.budget}-{place.seed}"
+        cluster(images, out=named, method="kmeans", points=points, seed=place.seed, overwrite=True)
+        spreading = replace(spreading, guesses=named)
+    masks = pseudo_masks(setting, int(place.budget), place.seed, spreading)
     data = PointDataModule(images, masks, points, chip=chip, steps=steps, seed=place.seed, **variant.data)
     make = partial(PointSegmentationTask, **variant.task)
     maps, facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=make)

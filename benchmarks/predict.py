@@ -49,6 +49,7 @@ from geopointseg.raster import open_raster, read
 from pipelines.experiments.forests import looks
 
 Clock = Callable[[], float]
+PARTS = ["speed", "memory"]
 BATCH = 1  # windows asked together, as `predict` does
 
 
@@ -138,22 +139,22 @@ def peak(model: Path, raster: Path, *options: str) -> float:
 
 
 def memory(folder: Path, side: int, backend: str, *, quick: bool) -> dict[str, float]:
-    """Figures of peak memory, of rasters of several shapes and, of a square, in both number formats."""
+    """Figures of peak memory, of rasters of several shapes and, of half a square, in both number formats."""
     model, square, upper = six_classes(folder), (side, side), (side // 2, side)
-    tries = [(square, "bf16-mixed"), (square, "32-true"), (upper, "32-true")]
-    tries += [] if quick else [((side * 4, side // 5), "32-true"), ((side // 5, side * 4), "32-true")]
+    shapes = [square, upper, *([] if quick else [(side * 4, side // 5), (side // 5, side * 4)])]
+    tries = [*((shape, "bf16-mixed") for shape in shapes), (upper, "32-true")]
     found: dict[tuple[tuple[int, int], str], float] = {}
     for shape, precision in tries:
         raster = mosaic(folder / "shape.tif", *shape)
         found[shape, precision] = peak(model, raster, "--backend", backend, "--precision", precision)
         raster.unlink()
     figures = {f"peak memory: {h} x {w}, {precision}, MiB": each for ((h, w), precision), each in found.items()}
-    figures["peak memory: square / its upper half"] = found[square, "32-true"] / found[upper, "32-true"]
+    figures["peak memory: square / its upper half"] = found[square, "bf16-mixed"] / found[upper, "bf16-mixed"]
     return figures | {"peak memory: the most, MiB": max(found.values())}
 
 
-def speed(chosen: Namespace, folder: Path, side: int, rounds: int) -> tuple[list[list[str]], dict[str, float], str]:
-    """Rows of a table, figures, and how the map was computed."""
+def speed(chosen: Namespace, folder: Path, side: int, rounds: int) -> tuple[str, dict[str, float]]:
+    """A table, and figures."""
     model = given_or_trained(chosen.model, folder, 15 if chosen.quick else 150)
     image = mosaic(folder / "mosaic.tif", side, side)
     said = command("predict", model, image, "--out", folder / "auto.tif", "--backend", chosen.backend)
@@ -202,7 +203,10 @@ def speed(chosen: Namespace, folder: Path, side: int, rounds: int) -> tuple[list
         "COG step, share of auto": statistics.median(cogs[1::2]) / own,
         "compute for overlap": (window / (window - overlap)) ** 2,
     }
-    return rows, figures, next(line for line in said.splitlines() if "computed by" in line)
+    unit = "processor time" if chosen.cpu_time else "wall-clock time"
+    how = f"{rounds} rounds, {unit}, {torch.get_num_threads()} threads"
+    computed = next(line for line in said.splitlines() if "computed by" in line)
+    return f"{side} x {side} uint8 RGB COG, {how}; {computed.strip()}\n\n{table(rows)}\n\n", figures
 
 
 TARGETS: dict[str, tuple[str, float]] = {
@@ -244,13 +248,13 @@ def main() -> None:
         help="count processor time, of all threads: for a machine that others use, too",
     )
     arguments.add_argument("--backend", default="auto", help="what `auto` stands for in the table")
-    arguments.add_argument("--no-memory", action="store_true", help="leave peak memory out")
+    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     chosen = arguments.parse_args()
     side = chosen.side or (1344 if chosen.quick else 10_000)
     rounds = chosen.rounds or (1 if chosen.quick else 3)
     with tempfile.TemporaryDirectory() as name:
-        rows, figures, computed = speed(chosen, Path(name), side, rounds)
-        if not chosen.no_memory:
+        text, figures = speed(chosen, Path(name), side, rounds) if "speed" in chosen.parts else ("", {})
+        if "memory" in chosen.parts:
             figures |= memory(Path(name), side, chosen.backend, quick=chosen.quick)
     figures = {name: round(value, 4) if math.isfinite(value) else value for name, value in figures.items()}
     passed = reached(figures)
@@ -258,13 +262,8 @@ def main() -> None:
     for name, value in figures.items():
         target = " ".join(map(str, TARGETS[name])) if name in TARGETS else ""
         judged.append([name, f"{value:.3f}", target, {True: "met", False: "MISSED"}.get(passed.get(name), "")])
-    unit = "processor time" if chosen.cpu_time else "wall-clock time"
-    title = (
-        f"{side} x {side} uint8 RGB COG, {rounds} rounds, {unit}, {torch.get_num_threads()} threads; {computed.strip()}"
-    )
     targets = {name: f"{how} {bound:g}" for name, (how, bound) in TARGETS.items() if name in figures}
-    text = f"{title}\n\n{table(rows)}\n\n{table(judged)}"
-    finish(text, figures, targets, met=all(passed.values()), out=chosen.out)
+    finish(f"{text}{table(judged)}", figures, targets, met=all(passed.values()), out=chosen.out)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def test_gains_are_those_of_the_same_seed():
 def test_each_variant_differs_in_one_thing():
     for name, variant in VARIANTS.items():
         base = "reach" if "unlabelled" in variant.task else "default"  # where nothing is guessed there are such pixels
-        changed = (variant.spreading != VARIANTS[base].spreading, *variant.data, *variant.task)
+        changed = (variant.clusters, variant.spreading != VARIANTS[base].spreading, *variant.data, *variant.task)
         assert sum(map(bool, changed)) == (name != "default")
 
 
@@ -47,7 +47,7 @@ def test_a_third_of_the_images_is_every_third(name, tests):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["default", "teacher"])
+@pytest.mark.parametrize("name", ["default", "clusters", "teacher"])
 def test_a_variant_is_trained_and_judged_on_every_test_image(name, tmp_path):
     def drawing(stem):
         rng = np.random.default_rng(ord(stem))

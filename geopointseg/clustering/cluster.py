@@ -44,6 +44,20 @@ class ClusterReport:
             rows[0] += f", learnt in {options['epochs_done']} of {options['epochs']} epochs"
         return "\n".join(rows if self.naming is None else [*rows, str(self.naming)])
 
+    @property
+    def following(self) -> str | None:
+        """What to do next, where that is not what the command always says."""
+        if self.naming is None:
+            return None
+        maps = self.files[0].parent if len(self.named) > 1 else self.named[0]
+        where = str(maps).replace("{", "{{").replace("}", "}}")  # the command line fills in {}
+        return f"geopointseg run --raster RASTER --points POINTS --guesses {where}, which learns from it where no click reaches"
+
+    @property
+    def named(self) -> list[Path]:
+        """The maps of classes."""
+        return [path for path in self.files if path.name.endswith("_classes.tif")]
+
 
 def cluster(
     rasters: Sequence[str],

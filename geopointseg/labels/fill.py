@@ -1,27 +1,29 @@
-"""Filling: what no click reaches is guessed from how it looks, and counts for a fraction of a click.
+"""Filling: what no click reaches is guessed, and counts for a fraction of a click.
 
 A network that sees no more than what clicks reach sees little of the classes that cannot reach far, and none of how they lie in
-what is around them. So a random forest learns the clicks' superpixels by colour and texture, and guesses all others. What
-it is sure of says something; where clicks speak, it is silent.
+what is around them. So a random forest learns the clicks' superpixels by colour and texture, and guesses all others; or a map
+that is there already says what they are. What is sure says something; where clicks speak, guesses are silent.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geopointseg.classes import UNLABELLED
+from geopointseg.classes import UNLABELLED, Classes
+from geopointseg.errors import GeoPointSegError
+from geopointseg.grid import Window
 from geopointseg.labels.looks import LEAF, grow, superpixel_looks
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.superpixels import superpixels
-from geopointseg.raster import read
+from geopointseg.raster import Raster, open_raster, raster_classes, read, read_labels
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["SHARE", "Guess", "Seen", "guess", "lack", "learn", "looks", "looks_of"]
+__all__ = ["SHARE", "Guess", "Guesser", "Seen", "by_looks", "by_map", "guess", "lack", "learn", "looks", "looks_of"]
 
 SHARE = 0.25  # of a click: what a superpixel counts that the forest is sure of
 SIZE = 400  # pixels of a superpixel
@@ -34,6 +36,10 @@ class Guess(NamedTuple):
     """(height, width) class ids, 255 where nothing can be said."""
     weights: NDArray[np.float32]
     """(height, width) how much each pixel counts."""
+
+
+Guesser = Callable[[int, Window], Guess | None]
+"""Guesses a window, given its number and what is seen of it; None where it cannot."""
 
 
 class Seen(NamedTuple):
@@ -113,3 +119,47 @@ def guess(forest: "RandomForestClassifier", kept: Path) -> Guess:
     weights = (SHARE * sure**2 / area).astype(np.float32)
     labels[0], weights[0] = UNLABELLED, 0  # outside
     return Guess(labels[regions], weights[regions])
+
+
+def by_looks(forest: "RandomForestClassifier", kept: Path) -> Guesser:
+    """Guess by how superpixels look, where `looks` has kept it."""
+
+    def ask(number: int, _: Window) -> Guess | None:
+        file = looks_of(kept, number)
+        return guess(forest, file) if file.exists() else None
+
+    return ask
+
+
+def by_map(path: Path, raster: Raster, classes: Classes) -> Guesser:
+    """Guess what a map says: every pixel counts as one of a superpixel that a forest is sure of.
+
+    Args:
+        path: A map of classes, or the folder of one named as the raster, or so with _classes behind.
+        raster: That is guessed.
+        classes: Of the clicks; the map's are found among them by name.
+
+    Raises:
+        GeoPointSegError: the map is not there, not on the raster's grid, or of other classes.
+    """
+    stem = raster.path.stem
+    named = path / f"{stem}_classes.tif", path / f"{stem}.tif"
+    file = next((each for each in named if each.exists()), named[1]) if path.is_dir() else path
+    if not open_raster(file).grid.matches(raster.grid):
+        raise GeoPointSegError(
+            f"expected a map on the grid of {raster.path}, got {file}: make it from that raster, for example with "
+            "'geopointseg cluster --points', or warp it with gdalwarp"
+        )
+    found = raster_classes(file).names
+    if strange := [name for name in found if name not in classes.names]:
+        raise GeoPointSegError(
+            f"expected a map of the classes {', '.join(classes.names)}, got {', '.join(strange)} in {file}: choose another"
+        )
+    ids = np.full(256, UNLABELLED, np.uint8)
+    ids[: len(found)] = [classes.names.index(name) for name in found]
+
+    def ask(_: int, window: Window) -> Guess:
+        labels = ids[read_labels(file, window)]
+        return Guess(labels, np.where(labels == UNLABELLED, 0, SHARE / SIZE).astype(np.float32))
+
+    return ask

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,13 @@ from skimage.measure import label
 from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels.fill import Guess, guess, looks_of
+from geopointseg.labels.fill import Guess, Guesser
 from geopointseg.labels.graph import seed_map
 from geopointseg.labels.propagate import Clicks, Cut, Painted, Reach, Trial, cut, leave_out, paint
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.spread import Labels, discs, single_pixels, spread, walk
 from geopointseg.labels.superpixels import Method, fitted_scale, superpixels
 from geopointseg.raster import valid
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
 
 __all__ = ["Labelled", "Painter", "Spreading", "painter", "refuse_idle", "trials"]
 
@@ -47,6 +44,9 @@ class Spreading:
     """Their mean area in pixels; for radius, that of the disc in pixels."""
     affinity: Path | None = None
     """Folder of affinity maps from 'geopointseg affinity', to grow regions by instead of colours."""
+    guesses: Path | None = None
+    """For fill, what guesses instead of looks: a map of the same classes, as 'geopointseg cluster --points' makes one, or a
+    folder with one for each raster."""
 
     @property
     def reaches(self) -> bool:
@@ -99,6 +99,8 @@ def refuse_idle(spreading: Spreading) -> None:
             "expected --size with --spread superpixels, conflict-free, majority or radius, "
             f"got --spread {spreading.spread}: leave it out"
         )
+    if spreading.guesses is not None and spreading.spread != "fill":
+        raise GeoPointSegError(f"expected --guesses with --spread fill, got --spread {spreading.spread}: leave it out")
     grown = spreading.reaches or (spreading.cuts and spreading.method in GROWN)
     if spreading.affinity is not None and not grown:
         raise GeoPointSegError(
@@ -125,20 +127,18 @@ def _cut_of(kept: Path, number: int) -> Path:
     return kept / f"{number}-cut.npz"
 
 
-def painter(
-    sheet: Sheet, spreading: Spreading, reach: Reach | None, forest: "RandomForestClassifier | None", kept: Path
-) -> Painter:
+def painter(sheet: Sheet, spreading: Spreading, reach: Reach | None, guesser: Guesser | None, kept: Path) -> Painter:
     """What labels the windows of a sheet.
 
     Args:
         sheet: The raster and its features.
         spreading: How a click becomes more than a pixel.
         reach: For fill and reach, how far every class reaches; None without any clicks.
-        forest: For fill, what guesses the rest; None where too little is known.
-        kept: For both, the folder that `trials` and `looks` have kept theirs in.
+        guesser: For fill, what guesses the rest; None where too little is known.
+        kept: For both, the folder that `trials` has kept its in.
     """
     if spreading.reaches:
-        return partial(_by_reach, sheet, reach, forest, kept)
+        return partial(_by_reach, sheet, reach, guesser, kept)
     scale = None
     if spreading.cuts and spreading.method in ("adaptive", "felzenszwalb"):
         sample = _sample(sheet)  # once, not window by window
@@ -155,7 +155,7 @@ def _sample(sheet: Sheet) -> Window:
 
 
 def _by_reach(
-    sheet: Sheet, reach: Reach | None, forest: "RandomForestClassifier | None", kept: Path, number: int, window: Window
+    sheet: Sheet, reach: Reach | None, guesser: Guesser | None, kept: Path, number: int, window: Window
 ) -> Labelled:
     """Label the regions that clicks reach, and guess the rest."""
     file, seen = _cut_of(kept, number), sheet.seen(window)
@@ -166,9 +166,10 @@ def _by_reach(
         regions = one["regions"]
     found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
     painted = _core(paint(found, sheet.image(seen), clicks, reach), seen, window)
-    if forest is None or not looks_of(kept, number).exists():
+    guessed = guesser(number, seen) if guesser else None
+    if guessed is None:
         return Labelled(painted)
-    labels, weights = guess(forest, looks_of(kept, number))
+    labels, weights = guessed
     part = _part(seen, window)
     return Labelled(painted, guess=Guess(labels[part], weights[part]))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder, write_json
-from geopointseg.labels.fill import SHARE, lack, learn, looks
+from geopointseg.labels.fill import SHARE, Guesser, by_looks, by_map, lack, learn, looks
 from geopointseg.labels.painter import Spreading, painter, refuse_idle, trials
 from geopointseg.labels.points import Points, load_points
 from geopointseg.labels.propagate import find_reach
@@ -33,7 +34,7 @@ class MaskReport:
     pixels: tuple[int, ...]
     """Labelled pixels per class, over all rasters; guessed ones are among them."""
     guessed: int
-    """Pixels that no click reaches, labelled by how they look."""
+    """Pixels that no click reaches, labelled by how they look or by a map."""
     silent: str
     """Why none are, where they should be."""
     total: int
@@ -74,7 +75,7 @@ class MaskReport:
         label, clicked = counted(self.spread, "point labels", "points label"), sum(self.pixels) - self.guessed
         share = f"{label} {clicked / self.total:.1%} of the raster{lost}"
         if self.guessed:
-            share += f"; {self.guessed / self.total:.1%} more are guessed by how they look, at {SHARE:g} of a click's weight at most"
+            share += f"; {self.guessed / self.total:.1%} more are guessed, at {SHARE:g} of a click's weight at most"
         if self.silent:
             share += f"; nothing is guessed: {self.silent}"
         return "\n".join([*rows, share])
@@ -153,20 +154,24 @@ def write_masks(
     for raster in rasters:
         require_place(folder, raster, overwrite=overwrite)
     sheets = [open_sheet(raster, statistics, points, spreading.affinity) for raster in rasters]
-    reach, forest, silent = None, None, ""
+    reach, silent = None, ""
+    guessers: Sequence[Guesser | None] = [None] * len(sheets)
+    if spreading.guesses:
+        guessers = [by_map(spreading.guesses, raster, points.classes) for raster in rasters]
     files: list[Path] = []
     parts: list[Counts] = []
     with TemporaryDirectory(prefix=".cuts-", dir=folder) as made:
         kept = [Path(made) / str(i) for i in range(len(sheets))]
         if spreading.reaches and any(len(sheet.clicks.rows) for sheet in sheets):
             reach = find_reach([trial for sheet, at in zip(sheets, kept, strict=True) for trial in trials(sheet, at)])
-        if spreading.spread == "fill":
+        if spreading.spread == "fill" and not spreading.guesses:
             seen = [one for sheet, at in zip(sheets, kept, strict=True) for one in looks(sheet, at)]
             by_area = np.concatenate([sheet.ids[sheet.train & sheet.wide] for sheet in sheets])
             silent = lack(seen, by_area, points.classes.names)
-            forest = None if silent else learn(seen)
-        for sheet, at in zip(sheets, kept, strict=True):
-            paint = painter(sheet, spreading, reach, forest, at)
+            if not silent:
+                guessers = list(map(partial(by_looks, learn(seen)), kept))
+        for sheet, at, guesser in zip(sheets, kept, guessers, strict=True):
+            paint = painter(sheet, spreading, reach, guesser, at)
             written, counts = write_mask(
                 sheet, paint, folder, mode=spreading.spread, outlines=outlines, overwrite=overwrite
             )

@@ -145,9 +145,10 @@ def pseudo_masks(setting: Setting, clicks: Clicks, seed: int, spreading: Spreadi
 
 
 def _changed(spreading: Spreading) -> list[str]:
-    """Method and size, unless they are the usual ones."""
-    usual = Spreading(spreading.spread)
-    return [] if spreading == usual else [spreading.method, str(spreading.size)]
+    """Method and size, unless they are the usual ones, and the folder of what guesses."""
+    guesses = [spreading.guesses.name] if spreading.guesses else []
+    usual = Spreading(spreading.spread, guesses=spreading.guesses)
+    return guesses if spreading == usual else [*guesses, spreading.method, str(spreading.size)]
 
 
 def labels_code() -> str:

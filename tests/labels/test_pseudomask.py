@@ -399,6 +399,7 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
             "--affinity with --spread fill or reach, or --method adaptive or hers",
         ),
         (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread fill or reach"),
+        (Spreading("reach", guesses=Path("a")), "--guesses with --spread fill, got --spread reach"),
     ],
 )
 def test_options_without_effect_are_refused(raster_file, tmp_path, spreading, message):
@@ -544,7 +545,7 @@ def test_what_no_click_reaches_is_guessed_and_held_out_features_are_left_alone(r
     assert guessed[110:].mean() > 0.95
     assert report.guessed == guessed.sum()
     assert weights[guessed].sum() <= SHARE * (160 * 160 / 400 + 1) * 1.5
-    assert f"{report.guessed / labels.size:.1%} more are guessed by how they look" in str(report)
+    assert f"{report.guessed / labels.size:.1%} more are guessed, at 0.25 of a click's weight at most" in str(report)
     points.frame.loc[len(clicks), "class_id"] = 0  # nothing follows from what is held out
     _, again, weights_again = written(path, points, tmp_path / "again", spreading=Spreading())
     assert (again == labels).all()
@@ -559,3 +560,48 @@ def test_nothing_is_guessed_where_a_class_is_known_by_areas_alone_and_the_accoun
     report, _, _ = written(raster_file(array.astype(np.uint8)), points, tmp_path / "fill", spreading=Spreading())
     assert report.guessed == 0
     assert f"; nothing is guessed: no click tells what this looks like: {points.classes.names[2]}" in str(report)
+
+
+@pytest.fixture
+def older(raster_file, tmp_path):
+    """`older(names)`: a map on the grid of a raster of 96 x 96: class 0 above, class 1 below, nothing in the first column."""
+
+    def make(names, side=96):
+        ids = np.repeat([0, 1], side // 2)[:, None].repeat(side, 1).astype(np.uint8)
+        ids[:, 0] = UNLABELLED
+        path = raster_file(ids, name="older.tif", nodata=UNLABELLED)
+        with rasterio.open(path, "r+") as target:
+            target.update_tags(CLASSES=Classes.of(names).to_tag())
+        return path
+
+    return make
+
+
+def test_a_map_that_is_there_guesses_what_no_click_reaches(older, raster_file, tmp_path):
+    array = np.repeat([40, 200], 48)[:, None].repeat(96, 1)
+    array = array + np.random.default_rng(0).integers(0, 30, (96, 96))
+    path, points = raster_file(array.astype(np.uint8)), layer((20, 20, 0), (70, 70, 2))
+    spreading = Spreading(guesses=older([CLASSES.names[2], CLASSES.names[0]]))  # in another order
+    _, reached, _ = written(path, points, tmp_path / "reach", spreading=REACH)
+    report, labels, weights = written(path, points, tmp_path / "fill", spreading=spreading)
+    guessed = reached == UNLABELLED
+    assert (labels[~guessed] == reached[~guessed]).all()
+    assert report.guessed == guessed[:, 1:].sum() > 0
+    assert (labels[:48, 1:][guessed[:48, 1:]] == 2).all()
+    assert (labels[48:, 1:][guessed[48:, 1:]] == 0).all()
+    assert np.allclose(weights[:, 1:][guessed[:, 1:]], SHARE / 400)
+    assert (weights[:, 0][guessed[:, 0]] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "side", "message"),
+    [
+        (["moss", "water"], 96, "expected a map of the classes water, .*, got moss in"),
+        (["water"] * 2, 48, "expected a map on the grid of .*, got .*older.tif: make it from that raster"),
+    ],
+)
+def test_a_map_that_cannot_guess_is_refused(older, raster_file, tmp_path, names, side, message):
+    path = raster_file(np.zeros((96, 96), np.uint8))
+    spreading = Spreading(guesses=older(names, side))
+    with pytest.raises(GeoPointSegError, match=message):
+        written(path, layer((20, 20, 0)), tmp_path / "fill", spreading=spreading)
