@@ -21,6 +21,7 @@ __all__ = ["SERIAL", "Executor", "Running", "processors", "run"]
 
 T = TypeVar("T")
 Executor = Literal["serial", "processes", "dask"]
+PATIENCE = 60  # seconds that a Dask cluster of ours may be without any worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +202,17 @@ def _leave_with_parent() -> None:
 def _on_dask(work: Callable[[T], object], tasks: Sequence[T], names: Sequence[str], running: Running) -> Iterator[int]:
     """On the workers of a Dask cluster, which does a task again on another worker if one dies."""
     try:
-        from distributed import Client, KilledWorker, LocalCluster, as_completed
+        import dask
+        from distributed import Client, LocalCluster, as_completed
+        from distributed.scheduler import KilledWorker, NoWorkerError
     except ImportError as error:
         raise GeoPointSegError(
             "expected Dask for --executor dask, got no package distributed: pip install 'geopointseg[dask]', or take "
             "--executor processes"
         ) from error
     with ExitStack() as stack:
+        # else it waits for ever if all died while they were started again
+        stack.enter_context(dask.config.set({"distributed.scheduler.no-workers-timeout": f"{PATIENCE} s"}))
         where = running.scheduler or stack.enter_context(
             LocalCluster(  # no dashboard: nothing listens but on this machine; torch's memory is not Dask's to judge
                 n_workers=running.count,
@@ -228,7 +233,7 @@ def _on_dask(work: Callable[[T], object], tasks: Sequence[T], names: Sequence[st
             for future in as_completed(list(futures)):
                 try:
                     future.result()
-                except KilledWorker as error:
+                except (KilledWorker, NoWorkerError) as error:
                     raise GeoPointSegError(
                         f"expected a worker to finish {names[futures[future]]}, got several that died of it, most likely "
                         "because memory ran out: run the same command again to go on from there, with fewer or larger "

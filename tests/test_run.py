@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from geopointseg import run as module
 from geopointseg.errors import GeoPointSegError
 from geopointseg.run import Running, processors, run
 
@@ -137,6 +138,26 @@ def test_dask_does_each_task_once(paths):
     pytest.importorskip("distributed", reason="needs the extra dask")
     assert sorted(run(write, paths, NAMES, Running("dask", 2))) == [0, 1, 2, 3, 4, 5]
     assert str(os.getpid()) not in {path.read_text().strip() for path in paths}
+
+
+@pytest.mark.slow
+def test_what_dask_workers_die_of_is_named(paths):
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    with pytest.raises(GeoPointSegError, match="expected a worker to finish shard 3, got several that died of it"):
+        list(run(write_or_die, paths, NAMES, Running("dask", 2)))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_all_workers_have_left_is_not_waited_for(paths, monkeypatch):
+    distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+    monkeypatch.setattr(module, "PATIENCE", 2)
+    monkeypatch.setattr(distributed.LocalCluster, "_correct_state", empty)
+    with pytest.raises(GeoPointSegError, match=r"expected a worker to finish shard \d, got several that died of it"):
+        list(run(write, paths, NAMES, Running("dask", 2)))
+
+
+async def empty(_: object) -> None:
+    """A cluster that starts no worker."""
 
 
 def test_without_dask_it_says_how_to_get_it(paths, monkeypatch):
