@@ -57,7 +57,7 @@ class ClassWeights:
     def __str__(self) -> str:
         """The account for people."""
         width = max(len("class"), *map(len, self.names))
-        unit = "clicks" if self.by == "click" else "pixels"
+        unit = "as clicks" if self.by == "click" else "pixels"
         lines = [f"class weights: {self.rule}, by {self.by}", f"  {'class':<{width}}  {unit:>12}   share  weight"]
         for name, amount, share, weight in zip(self.names, self.amounts, self.shares, self.weights, strict=True):
             lines.append(f"  {name:<{width}}  {amount:>12,.1f}  {share:>6.1%}  {weight:>6.3f}")
