@@ -298,7 +298,7 @@ def test_an_interrupted_command_ends_with_130(monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_call", interrupted)
+    monkeypatch.setattr(cli, "call", interrupted)
     assert main(["mask", "a.tif"]) == 130
     assert capsys.readouterr().err == "geopointseg: interrupted; nothing half-written is left\n"
 
@@ -334,7 +334,7 @@ def test_a_command_that_is_killed_tidies_up_first(image, checked, tmp_path):
 def test_after_a_command_the_signal_means_what_it_did_before(monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     seen = []
-    monkeypatch.setattr(cli, "_call", lambda *_: seen.append(signal.getsignal(signal.SIGTERM)) or Path("made.tif"))
+    monkeypatch.setattr(cli, "call", lambda *_: seen.append(signal.getsignal(signal.SIGTERM)) or Path("made.tif"))
     assert main(["mask", "a.tif"]) == 0
     assert seen[0] != before
     assert signal.getsignal(signal.SIGTERM) == before

@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[1]
 # Every module below its users; those of one floor do not know each other, except within one folder.
 FLOORS = (
     ("geopointseg.errors",),
-    ("geopointseg.colors", "geopointseg.remote", "geopointseg.run", "geopointseg.symbols", "geopointseg.words"),
+    (
+        "geopointseg.colors",
+        "geopointseg.options",
+        "geopointseg.remote",
+        "geopointseg.run",
+        "geopointseg.symbols",
+        "geopointseg.words",
+    ),
     (
         "geopointseg.grid",
         "geopointseg.classes",
