@@ -14,6 +14,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
 from geopointseg.labels.advice import explain_miss, remarks_on_places, remarks_on_rasters
 from geopointseg.labels.burn import burn_by_tile
+from geopointseg.labels.geopackage import require_geopackage
 from geopointseg.labels.points import (
     OWN_COLUMNS,
     Points,
@@ -21,7 +22,6 @@ from geopointseg.labels.points import (
     load_points,
     missing_field,
     read_points,
-    require_geopackage,
     write_points,
 )
 from geopointseg.labels.split import Split, hold_out

@@ -16,7 +16,8 @@ from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
 from geopointseg.labels.check import CheckReport
-from geopointseg.labels.points import Points, require_geopackage, write_points
+from geopointseg.labels.geopackage import require_geopackage
+from geopointseg.labels.points import Points, write_points
 from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.strategies import Pixels, Strategy, draw_points
 from geopointseg.raster import Raster, find_rasters, open_raster, raster_classes, reading

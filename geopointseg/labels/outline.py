@@ -14,7 +14,7 @@ from shapely.geometry import shape
 from geopointseg.classes import Classes
 from geopointseg.files import replacing, sidecar
 from geopointseg.grid import Grid, Window
-from geopointseg.labels.points import EPOCH, written_at
+from geopointseg.labels.geopackage import EPOCH, written_at
 from geopointseg.labels.propagate import Painted
 from geopointseg.qgis import layer_styles, regions_style
 

@@ -10,11 +10,8 @@ A checked layer has the user's own columns and CRS, and beside them:
 In the GeoPackage points, lines and polygons lie in layers of their own, which QGIS wants: `points`, `scribbles`, `areas`.
 """
 
-import shutil
-import sqlite3
 from collections import ChainMap
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +25,7 @@ from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.labels.answers import EXTENTS, QUESTIONS, answered, is_asked, is_open, joined
+from geopointseg.labels.geopackage import EPOCH, free_name, require_geopackage, take_over, written_at
 from geopointseg.labels.vector import PointSource, list_layers, read_table, read_vector
 from geopointseg.legend.classify import Classified, Legend, classify
 from geopointseg.legend.files import read_legend
@@ -35,7 +33,6 @@ from geopointseg.legend.styles import own_style
 from geopointseg.qgis import Layer, layer_styles
 
 __all__ = [
-    "EPOCH",
     "OWN_COLUMNS",
     "Points",
     "holds_out",
@@ -44,10 +41,7 @@ __all__ = [
     "missing_field",
     "open_questions",
     "read_points",
-    "require_geopackage",
-    "require_other",
     "write_points",
-    "written_at",
 ]
 
 OWN_COLUMNS = ("source_fid", "class_id", "class_name", "status", "reason", "split")
@@ -56,7 +50,6 @@ MARKS: dict[str, set[str]] = {
     kind: {"class_id", "status"} for kind in KINDS
 }  # columns that tell our layers from a user's of the same name
 MARKS |= {"held_out": {"block"}, "classes": {"id", "name", "color", "code"}}
-EPOCH = "1970-01-01T00:00:00Z"  # stands for the time of writing, so that the same points give the same file
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +170,12 @@ def write_points(points: Points, path: Path, *, overwrite: bool = False) -> Path
     require_geopackage(path)
     options = {
         "VERSION": "1.2",  # of the GeoPackage: QGIS 3.22 warns of later ones
-        "FID": _free_name("fid", points.frame),
-        "GEOMETRY_NAME": _free_name("geom", points.frame),
+        "FID": free_name("fid", points.frame),
+        "GEOMETRY_NAME": free_name("geom", points.frame),
     }
     by_kind = dict(zip(KINDS, _by_dimension(points.frame), strict=True))
     with replacing(path, overwrite=overwrite) as partial, written_at(EPOCH):
-        before = _take_over(path, partial) if path.exists() else {}
+        before = take_over(path, partial, MARKS) if path.exists() else {}
         layers = [kind for kind in KINDS if kind == "points" or kind in before or len(by_kind[kind])]
         for kind in layers:
             pyogrio.write_dataframe(
@@ -225,26 +218,6 @@ def load_points(path: Path) -> Points:
     return Points(frame, classes, pyogrio.read_dataframe(path, layer="held_out"))
 
 
-def require_geopackage(out: Path) -> None:
-    """Refuse another kind of file to write.
-
-    Raises:
-        GeoPointSegError: the name does not end in .gpkg.
-    """
-    if out.suffix.lower() != ".gpkg" and not out.is_dir():
-        raise GeoPointSegError(f"expected a GeoPackage as --out, got {out}: give it the ending .gpkg")
-
-
-def require_other(out: Path, points: Sequence[Path]) -> None:
-    """Refuse to write over points that are read.
-
-    Raises:
-        GeoPointSegError: the file to write is among them.
-    """
-    if any(out.resolve() == Path(path).resolve() for path in points):
-        raise GeoPointSegError(f"expected another file as --out, got {out}, one of --points, which would be lost")
-
-
 def holds_out(path: Path) -> bool:
     """Whether a file is a checked layer in which some ground is held out."""
     return path.is_file() and is_checked(path) and _has_features(path, "held_out")
@@ -277,24 +250,6 @@ def missing_field(wanted: str, field: str, frame: gpd.GeoDataFrame) -> GeoPointS
     return GeoPointSegError(f"expected {wanted}, got the fields {', '.join(fields)}: {hint}")
 
 
-def _free_name(name: str, frame: gpd.GeoDataFrame) -> str:
-    """The name, or one like it that no column of the user's has."""
-    taken = {str(column).lower() for column in frame.columns}
-    while name in taken:
-        name = f"geopointseg_{name}"
-    return name
-
-
-@contextmanager
-def written_at(time: str) -> Iterator[None]:
-    """Let GDAL note this time as that of writing."""
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": time})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
-
-
 def _own_legend(path: Path) -> Legend:
     """The classes of a layer of ours that is checked again."""
     classes = Classes.from_records(read_table(path, "classes").to_dict("records"))
@@ -320,41 +275,6 @@ def _shape(kind: str, points: Points) -> dict[str, object]:
         "geometry_type": {"scribbles": "MultiLineString", "areas": "MultiPolygon"}[kind] + tall,
         "promote_to_multi": True,
     }
-
-
-def _take_over(path: Path, partial: Path) -> dict[str, str | None]:
-    """Copy a GeoPackage to the temporary path, so that layers are added to it, and list its layers.
-
-    Raises:
-        GeoPointSegError: it is open in another program, or holds a layer of one of our names that is not ours.
-    """
-    if path.with_name(path.name + "-wal").exists() or _is_locked(path):
-        raise GeoPointSegError(
-            f"expected a GeoPackage that is free, got {path}, which another program has open: "
-            "close it there (in QGIS, remove its layers from the project)"
-        )
-    layers = list_layers(path)
-    for name in layers:
-        marks = MARKS.get(name.lower(), set())  # SQLite takes Points and points for one
-        if marks and not marks <= set(pyogrio.read_info(path, layer=name)["fields"]):
-            raise GeoPointSegError(
-                f"expected a free place for the layer {name!r}, got {path}, whose layer of that name is not ours: "
-                "choose another --out"
-            )
-    shutil.copyfile(path, partial)
-    return layers
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether another program is writing to the file."""
-    try:
-        with closing(sqlite3.connect(path, timeout=0)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        return "locked" in str(error)
-    except sqlite3.DatabaseError:
-        return False  # no GeoPackage at all: listing its layers will say so
-    return False
 
 
 def _labels(values: pd.Series, field: str) -> pd.Series:

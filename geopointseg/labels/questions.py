@@ -27,7 +27,8 @@ from geopointseg.files import replacing
 from geopointseg.forms import questions_style
 from geopointseg.grid import Grid
 from geopointseg.labels.answers import ASIDE, EXTENTS, QUESTIONS
-from geopointseg.labels.points import EPOCH, OWN_COLUMNS, written_at
+from geopointseg.labels.geopackage import EPOCH, written_at
+from geopointseg.labels.points import OWN_COLUMNS
 from geopointseg.qgis import frames_style, layer_styles
 
 __all__ = ["Form", "write_questions"]

@@ -18,7 +18,8 @@ from geopointseg.grid import Window
 from geopointseg.labels.burn import locate
 from geopointseg.labels.candidates import cut
 from geopointseg.labels.check import check_points
-from geopointseg.labels.points import EPOCH, is_checked, read_points, require_geopackage, require_other, written_at
+from geopointseg.labels.geopackage import EPOCH, require_geopackage, require_other, written_at
+from geopointseg.labels.points import is_checked, read_points
 from geopointseg.labels.strategies import border_distance
 from geopointseg.labels.superpixels import scaled
 from geopointseg.labels.suspicion import FEWEST, leave_one_out, suspicion

@@ -1,9 +1,7 @@
 """Vector files: whatever an analyst hands over, read into one GeoDataFrame of points, scribbles and areas."""
 
-import codecs
 import json
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,13 +17,13 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException
 
 from geopointseg.errors import GeoPointSegError
+from geopointseg.labels.encoding import broken_text, encoding_of, undecodable
 from geopointseg.raster import parse_crs
 from geopointseg.words import counted
 
 __all__ = ["PointSource", "list_layers", "read_table", "read_vector"]
 
 TABLES = (".csv", ".tsv")
-SHAPEFILES = (".shp", ".dbf", ".zip", ".shz")
 PARQUET = (".parquet", ".geoparquet", ".pq")
 # Headings of coordinates that need no --xy, most telling first; GDAL compares them without case.
 LONGITUDE, LATITUDE = "lon,long,longitude,lng", "lat,latitude"
@@ -101,13 +99,13 @@ def read_vector(source: PointSource, layer: str | None, crs: str | None = None) 
         frame = _read_coordinates(source)
     else:
         _refuse_curves(path, layer)
-        frame = _read(path, layer=layer, where=source.where, encoding=_encoding(path, source.encoding))
+        frame = _read(path, layer=layer, where=source.where, encoding=encoding_of(path, source.encoding))
     if frame.empty:
         what = f"no feature where {source.where}" if source.where else "an empty layer"
         raise GeoPointSegError(f"expected some points, got {what} in {path}: is it the right file, and saved?")
     frame, remarks = _plain(frame.rename_axis(None))
     remarks += _set_crs(frame, source, crs)
-    remarks += _broken_text(frame, path)
+    remarks += broken_text(frame, path)
     if is_table and (lost := int(frame.geometry.isna().sum())):
         remarks.append(
             f"{counted(lost, 'row')} of {path.name} without geometry: their coordinates are empty or no numbers"
@@ -153,7 +151,7 @@ def _read(path: Path, *, layer: str | None, where: str | None, **options: str | 
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # what it means is told by us
             frame = pyogrio.read_dataframe(path, layer=layer, where=where, fid_as_index=True, **options)
     except UnicodeDecodeError as error:
-        raise GeoPointSegError(_undecodable(path, layer, options["encoding"] or "UTF-8")) from error
+        raise GeoPointSegError(undecodable(path, layer, options["encoding"] or "UTF-8")) from error
     except GEOSException as error:
         raise GeoPointSegError(
             f"expected points, lines or polygons, got another kind of geometry in {path} ({error}): convert it in QGIS"
@@ -257,56 +255,6 @@ def _refuse_curves(path: Path, layer: str | None) -> None:
             f"expected straight geometries, got {', '.join(curved)} in {path}: "
             "straighten them with QGIS's 'Segmentize by maximum angle' or 'ogr2ogr -nlt CONVERT_TO_LINEAR'"
         )
-
-
-def _encoding(path: Path, wanted: str | None) -> str | None:
-    """The encoding to read a shapefile with: the user's, else (None) its .cpg's, else UTF-8."""
-    if wanted is not None:
-        try:
-            codecs.lookup(wanted)
-        except LookupError as error:
-            raise GeoPointSegError(
-                f"expected an encoding such as UTF-8 or cp1252, got --encoding {wanted}: Python does not know it"
-            ) from error
-        return wanted
-    if path.suffix.lower() not in SHAPEFILES:
-        return None
-    if path.suffix.lower() in (".zip", ".shz") and zipfile.is_zipfile(path):
-        names = zipfile.ZipFile(path).namelist()
-    else:
-        names = [p.name for p in path.parent.glob(path.stem + ".*")]
-    has_dbf = any(name.lower().endswith(".dbf") for name in names)
-    return "UTF-8" if has_dbf and not any(name.lower().endswith(".cpg") for name in names) else None
-
-
-def _undecodable(path: Path, layer: str | None, encoding: str) -> str:
-    """Say that the text is not in this encoding, with a sample of it."""
-    frame = pyogrio.read_dataframe(path, layer=layer, encoding="ISO-8859-1", read_geometry=False)
-    texts = (text for _, column in frame.select_dtypes(["object", "string"]).items() for text in column.dropna())
-    text = next((str(text) for text in texts if not str(text).isascii()), "")
-    raw = text.encode("ISO-8859-1", "replace")
-    return (
-        f"expected text in {encoding}, got {raw.decode(encoding, 'replace')!r} in {path}: name its encoding, "
-        f"for example --encoding cp1252, with which this reads {raw.decode('cp1252', 'replace')!r}"
-    )
-
-
-def _broken_text(frame: gpd.GeoDataFrame, path: Path) -> Iterator[str]:
-    """Warn of UTF-8 that was read as a one-byte encoding, which never fails but shows 'WÃ¤lder' for 'Wälder'."""
-    for name, column in frame.select_dtypes(["object", "string"]).items():
-        for text in pd.unique(column.dropna())[:1000]:
-            if text.isascii():
-                continue
-            for wrong in ("cp1252", "ISO-8859-1"):
-                try:
-                    right = text.encode(wrong).decode("UTF-8")
-                except UnicodeError:
-                    continue
-                yield (
-                    f"text looks broken: {text!r} in the field {name} of {path.name} would be {right!r} "
-                    "with --encoding UTF-8; does its .cpg file tell the truth?"
-                )
-                return
 
 
 def _set_crs(frame: gpd.GeoDataFrame, source: PointSource, crs: str | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import require_new, write_json
 from geopointseg.labels.acquire import Strategy, choose
 from geopointseg.labels.candidates import Uncertainty
-from geopointseg.labels.points import require_geopackage, require_other
+from geopointseg.labels.geopackage import require_geopackage, require_other
 from geopointseg.labels.questions import Form, write_questions
 from geopointseg.learning.agreement import Ask
 from geopointseg.learning.backends import AUTO, Computing, predictor

@@ -18,7 +18,7 @@ from geopointseg.classes import Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.forms import reference_style
-from geopointseg.labels.points import EPOCH, written_at
+from geopointseg.labels.geopackage import EPOCH, written_at
 from geopointseg.labels.vector import list_layers, read_table
 from geopointseg.maps.estimators import Stratum
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.labels.points import require_geopackage
+from geopointseg.labels.geopackage import require_geopackage
 from geopointseg.maps.estimators import Z95, cochran, share_out
 from geopointseg.maps.reference import Reference, write_reference
 from geopointseg.maps.strata import TILE, Cover, measure, pixel_hectares
