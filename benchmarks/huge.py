@@ -31,6 +31,7 @@ from geopointseg.grid import Grid, Window
 from geopointseg.learning.backends import Computing, predictor
 from geopointseg.learning.bundle import load
 from geopointseg.learning.infer import probabilities
+from geopointseg.maps.lattice import Lattice, Windowing
 from geopointseg.maps.write import write_map
 from geopointseg.raster import open_raster
 
@@ -123,10 +124,10 @@ def plan(model: Path, virtual: Path, folder: Path) -> str:
         return ""
 
 
-def fits(told: str, side: int, window: int = 512, overlap: int = 64) -> bool:
+def fits(told: str, side: int) -> bool:
     """Whether a plan has the windows of a raster of this side, but for those on the borders of strips, which come twice."""
     found = re.search(rf"{side} x {side} pixels, (\d+) windows", told)
-    lattice = len(range(-overlap // 2, side - overlap // 2, window - overlap)) ** 2
+    lattice = len(Lattice(side, side, Windowing()).rows) ** 2
     return bool(found and lattice <= int(found[1]) < 1.1 * lattice)
 
 

@@ -134,7 +134,7 @@ def peak(model: Path, raster: Path, *options: str) -> float:
     """The most memory, in MiB, of a process that maps a raster, less what the weights take."""
     child = [sys.executable, "-m", "benchmarks.peak", "predict", str(model), str(raster), *options]
     out = ["--out", str(raster.with_name("map.tif")), "--overwrite"]
-    done = subprocess.run([*child, *out], capture_output=True, text=True, check=True)
+    done = subprocess.run([*child, *out], stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout.splitlines()[-1]) - (model / FILES[0]).stat().st_size / MIB
 
 

@@ -233,7 +233,12 @@ def _on_dask(work: Callable[[T], object], tasks: Sequence[T], names: Sequence[st
             for future in as_completed(list(futures)):
                 try:
                     future.result()
-                except (KilledWorker, NoWorkerError) as error:
+                except NoWorkerError as error:
+                    raise GeoPointSegError(
+                        f"expected workers, got none for {PATIENCE} seconds: all died, most likely because memory ran out; "
+                        "run the same command again to go on from there, with fewer --workers"
+                    ) from error
+                except KilledWorker as error:
                     raise GeoPointSegError(
                         f"expected a worker to finish {names[futures[future]]}, got several that died of it, most likely "
                         "because memory ran out: run the same command again to go on from there, with fewer or larger "

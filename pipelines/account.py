@@ -47,6 +47,8 @@ class Steps:
     """Of the same recipe under a random split, where asked for."""
     started: str = ""
     """What training started from, where that was an earlier model."""
+    knowing: str = ""
+    """What to remark on a map that guesses."""
 
     @property
     def training(self) -> str:
@@ -146,7 +148,7 @@ def write_account(out: Path, steps: Steps, configuration: Mapping[str, Any]) -> 
         "bands": _list(data.card["band_names"]),
         "points": f"{len(points.used('train'))} for training, {len(points.used('test'))} held out",
         "labelled by points": f"{(sum(steps.masked.pixels) - steps.masked.guessed) / steps.masked.total:.1%} of the pixels",
-        "guessed by their looks": f"{steps.masked.guessed / steps.masked.total:.1%} of the pixels",
+        "guessed": f"{steps.masked.guessed / steps.masked.total:.1%} of the pixels, by {steps.masked.guesser}{steps.knowing}",
     }
     tables = {
         "Points": str(steps.checked),

@@ -16,6 +16,7 @@ from geopointseg.files import new_folder
 from geopointseg.grid import Window
 from geopointseg.labels.check import check
 from geopointseg.labels.draw import draw
+from geopointseg.labels.painter import refuse_idle
 from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.labels.split import Split
 from geopointseg.labels.vector import PointSource
@@ -40,6 +41,7 @@ from pipelines.presets import PresetName, choose
 __all__ = ["RunReport", "demo", "run"]
 
 SEEN = "; it may have been trained on points that are held out now: --held-out-from POINTS keeps what the last round held out"
+KNOWING = ", which may know points that are held out now"
 OTHER = "other_split"  # folder of the same run under another split
 
 
@@ -117,6 +119,12 @@ def run(
             "expected a training from the start to compare splits, got a warm start, whose model may have seen the points "
             "that are held out: leave out --compare-splits or --warm-start"
         )
+    if compare_splits and spreading.guesses:
+        raise GeoPointSegError(
+            "expected guesses from looks to compare splits, got a map, which may know the points that are held out: leave out "
+            "--compare-splits or --guesses"
+        )
+    refuse_idle(spreading)
     last = load(warm_start) if warm_start else None  # before it is replaced, should it lie in `out`
     if not resume:
         _take_folder(out, overwrite=overwrite)
@@ -214,6 +222,7 @@ def run(
         assessments=tuple(assessments),
         comparison=comparison,
         started=started,
+        knowing=KNOWING if spreading.guesses and split.held_out and split.held_out_from is None else "",
     )
     configuration = {
         "split": asdict(split),

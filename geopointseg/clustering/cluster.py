@@ -1,6 +1,7 @@
 """The command: rasters in, clusters out, and classes where points say what clusters are."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class ClusterReport:
         if self.naming is None:
             return None
         maps = self.files[0].parent if len(self.named) > 1 else self.named[0]
-        where = str(maps).replace("{", "{{").replace("}", "}}")  # the command line fills in {}
-        return f"geopointseg run --raster RASTER --points POINTS --guesses {where}, which learns from it where no click reaches"
+        where = shlex.quote(str(maps)).replace("{", "{{").replace("}", "}}")  # the command line fills in {}
+        return f"geopointseg run --raster RASTER --points POINTS --class-field class_name --guesses {where}"
 
     @property
     def named(self) -> list[Path]:

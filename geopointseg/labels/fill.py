@@ -18,7 +18,7 @@ from geopointseg.grid import Window
 from geopointseg.labels.looks import LEAF, grow, superpixel_looks
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.superpixels import superpixels
-from geopointseg.raster import Raster, open_raster, raster_classes, read, read_labels
+from geopointseg.raster import Raster, open_raster, raster_classes, read, read_labels, valid
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
@@ -144,22 +144,25 @@ def by_map(path: Path, raster: Raster, classes: Classes) -> Guesser:
     """
     stem = raster.path.stem
     named = path / f"{stem}_classes.tif", path / f"{stem}.tif"
-    file = next((each for each in named if each.exists()), named[1]) if path.is_dir() else path
+    file = next((each for each in named if each.exists()), None) if path.is_dir() else path
+    if file is None:
+        raise GeoPointSegError(f"expected {named[0].name} or {named[1].name} in {path}, got neither: change --guesses")
     if not open_raster(file).grid.matches(raster.grid):
         raise GeoPointSegError(
             f"expected a map on the grid of {raster.path}, got {file}: make it from that raster, for example with "
-            "'geopointseg cluster --points', or warp it with gdalwarp"
+            "'geopointseg cluster --points', or warp it with gdalwarp; for several rasters name the folder of their maps"
         )
     found = raster_classes(file).names
     if strange := [name for name in found if name not in classes.names]:
         raise GeoPointSegError(
-            f"expected a map of the classes {', '.join(classes.names)}, got {', '.join(strange)} in {file}: choose another"
+            f"expected a map of the classes {', '.join(classes.names)}, got {', '.join(strange)} in {file}: take a map of "
+            "these, such as the …_classes.tif of 'geopointseg cluster --points'"
         )
     ids = np.full(256, UNLABELLED, np.uint8)
     ids[: len(found)] = [classes.names.index(name) for name in found]
 
     def ask(_: int, window: Window) -> Guess:
-        labels = ids[read_labels(file, window)]
+        labels = np.where(valid(read(raster, window)), ids[read_labels(file, window)], np.uint8(UNLABELLED))
         return Guess(labels, np.where(labels == UNLABELLED, 0, SHARE / SIZE).astype(np.float32))
 
     return ask

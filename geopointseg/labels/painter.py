@@ -78,7 +78,7 @@ Painter = Callable[[int, Window], Labelled]
 
 
 def refuse_idle(spreading: Spreading) -> None:
-    """Refuse options that would have no effect.
+    """Refuse options that would have no effect, and a map for guesses that is not there.
 
     Raises:
         GeoPointSegError: there is one.
@@ -101,6 +101,8 @@ def refuse_idle(spreading: Spreading) -> None:
         )
     if spreading.guesses is not None and spreading.spread != "fill":
         raise GeoPointSegError(f"expected --guesses with --spread fill, got --spread {spreading.spread}: leave it out")
+    if spreading.guesses is not None and not spreading.guesses.exists():
+        raise GeoPointSegError(f"expected a map or a folder of maps, got no {spreading.guesses}: change --guesses")
     grown = spreading.reaches or (spreading.cuts and spreading.method in GROWN)
     if spreading.affinity is not None and not grown:
         raise GeoPointSegError(
@@ -159,13 +161,13 @@ def _by_reach(
 ) -> Labelled:
     """Label the regions that clicks reach, and guess the rest."""
     file, seen = _cut_of(kept, number), sheet.seen(window)
-    if reach is None or not file.exists():
-        return Labelled(_blank(window))
-    clicks = sheet.clicks.within(seen)
-    with np.load(file) as one:
-        regions = one["regions"]
-    found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
-    painted = _core(paint(found, sheet.image(seen), clicks, reach), seen, window)
+    painted = _blank(window)
+    if reach is not None and file.exists():
+        clicks = sheet.clicks.within(seen)
+        with np.load(file) as one:
+            regions = one["regions"]
+        found = Cut(regions, regions[:, clicks.rows, clicks.cols].astype(np.int64))
+        painted = _core(paint(found, sheet.image(seen), clicks, reach), seen, window)
     guessed = guesser(number, seen) if guesser else None
     if guessed is None:
         return Labelled(painted)

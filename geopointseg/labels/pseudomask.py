@@ -35,6 +35,8 @@ class MaskReport:
     """Labelled pixels per class, over all rasters; guessed ones are among them."""
     guessed: int
     """Pixels that no click reaches, labelled by how they look or by a map."""
+    guesser: str
+    """What says so, in words."""
     silent: str
     """Why none are, where they should be."""
     total: int
@@ -56,6 +58,7 @@ class MaskReport:
             "labelled_pixels": dict(zip(self.classes.names, self.pixels, strict=True)),
             "labelled_share": sum(self.pixels) / self.total,
             "guessed_share": self.guessed / self.total,
+            "guessed_by": self.guesser,
             "points_spread": self.spread,
             "points_in_conflict": self.conflicts,
             "reach": list(self.reach),
@@ -75,7 +78,7 @@ class MaskReport:
         label, clicked = counted(self.spread, "point labels", "points label"), sum(self.pixels) - self.guessed
         share = f"{label} {clicked / self.total:.1%} of the raster{lost}"
         if self.guessed:
-            share += f"; {self.guessed / self.total:.1%} more are guessed, at {SHARE:g} of a click's weight at most"
+            share += f"; {self.guessed / self.total:.1%} more are guessed by {self.guesser}, at {SHARE:g} of a click's weight at most"
         if self.silent:
             share += f"; nothing is guessed: {self.silent}"
         return "\n".join([*rows, share])
@@ -111,6 +114,7 @@ def mask(
     Raises:
         GeoPointSegError: two rasters of one name, or nothing labelled.
     """
+    refuse_idle(spreading)
     opened, statistics = open_rasters(rasters, crs=crs, nodata=nodata)
     stems = [raster.path.stem for raster in opened]
     if len(set(stems)) < len(stems):
@@ -183,6 +187,7 @@ def write_masks(
         classes=points.classes,
         pixels=tuple(all_of.pixels.tolist()),
         guessed=all_of.guessed,
+        guesser=spreading.guesses.name if spreading.guesses else "how they look",
         silent=silent,
         total=all_of.total,
         spread=all_of.spread,

@@ -21,6 +21,8 @@ from geopointseg.raster import Raster, read, valid
 
 __all__ = ["blended", "classify", "decided"]
 
+ROWS = 128  # of a band that are decided at once
+
 
 def classify(
     task: PointSegmentationTask,
@@ -46,7 +48,9 @@ def classify(
     lattice = Lattice(*raster.grid.shape, Windowing(window, overlap, batch_size))
     ask = ask or with_torch(task)
     for _, inside, weighed in blended(ask, len(task.classes), raster, lattice, lattice.shards(), lanes=lanes):
-        yield inside, decided(raster, inside, weighed, adding)
+        ids = decided(raster, inside, weighed, adding)
+        del weighed
+        yield inside, ids
 
 
 def blended(
@@ -87,6 +91,7 @@ def blended(
             inside = lattice.finished(shard, row)
             top = inside.row - lattice.rows[row]
             yield shard, inside, band[:, top : top + inside.height]
+            del band  # before there is another, which is as large
             progress.update()
         upto = shard.left, shard.end
     progress.close()
@@ -117,12 +122,15 @@ def decided(
     raster: Raster, inside: Window, weighed: NDArray[np.float32], adding: Sequence[Add] = ()
 ) -> NDArray[np.uint8]:
     """The likeliest classes of what `blended` gives, 255 where the raster has no data: (height, width)."""
-    ids: NDArray[np.uint8] = torch.from_numpy(weighed).max(dim=0).indices.numpy().astype(np.uint8)
-    known = valid(read(raster, inside))
-    ids[~known] = UNLABELLED
+    ids = np.empty(weighed.shape[1:], np.uint8)
+    for top in range(0, inside.height, ROWS):  # a band is large, and its pixels and 64-bit ids would be larger
+        part = slice(top, top + ROWS)
+        ids[part] = torch.from_numpy(weighed[:, part]).max(dim=0).indices.numpy()
+        rows = Window(inside.row + top, inside.col, min(ROWS, inside.height - top), inside.width)
+        ids[part][~valid(read(raster, rows))] = UNLABELLED
     if adding:
         shares = weighed / weighed.sum(axis=0)
-        shares[:, ~known] = np.nan  # in place: a band is large
+        shares[:, ids == UNLABELLED] = np.nan  # in place, as it is large
         for add in adding:
             add(inside, shares)
     return ids

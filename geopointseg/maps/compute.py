@@ -77,6 +77,7 @@ def compute(portion: Portion, predictor: Predictor | None = None) -> None:
                 with writing_shard(job, shard) as add:
                     for _, inside, weighed in windows:
                         add(inside, _parts(job, inside, weighed))
+                        del weighed  # before the next is computed: it is large
                 done += 1
     except GeoPointSegError as error:
         shard = portion.shards[min(done, len(portion.shards) - 1)]

@@ -13,7 +13,7 @@ from geopointseg.maps.assessment import Assessment
 __all__ = ["Comparison", "Extras", "explain", "write_page"]
 
 MEANING = {
-    "held-out points": "Points that were kept aside with the ground around them: no click labels it, though guesses from looks "
+    "held-out points": "Points that were kept aside with the ground around them: no click labels it, though guesses "
     "may; nothing was trained or tuned on the points.",
     "dense truth, new place": "Ground that no training chip has reached: how the map does where nobody clicked.",
     "dense truth, same place": "Ground around the training points, which training has seen, though few of its pixels were "

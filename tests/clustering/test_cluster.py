@@ -108,7 +108,7 @@ def test_points_name_clusters_and_those_without_stay_unresolved(raster_file, qua
     assert not judge_map(tmp_path / "c_classes.tif").failed
     assert "is grass: 2 of 3 points" in str(report)
     assert "1 of 4 clusters hold no point" in str(report)
-    assert f"--guesses {tmp_path / 'c_classes.tif'}, which" in str(report.following)
+    assert str(report.following).endswith(f" --class-field class_name --guesses {tmp_path / 'c_classes.tif'}")
     assert len(json.loads((tmp_path / "c_names.json").read_text())["clusters"]) == 4
 
 

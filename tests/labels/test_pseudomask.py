@@ -102,6 +102,7 @@ def test_a_single_point_of_each_of_two_classes_labels_its_stripe(raster_file, tm
         "labelled_pixels": {"water": report.pixels[0], "Straße": 0, "22531": report.pixels[2]},
         "labelled_share": (labels != 255).mean(),
         "guessed_share": 0.0,
+        "guessed_by": "how they look",
         "points_spread": 2,
         "points_in_conflict": 0,
         "reach": [],
@@ -400,6 +401,7 @@ def test_every_outline_has_the_class_and_the_clicks_of_its_pixels(raster_file, t
         ),
         (Spreading("majority", "slic", affinity=Path("a")), "--affinity with --spread fill or reach"),
         (Spreading("reach", guesses=Path("a")), "--guesses with --spread fill, got --spread reach"),
+        (Spreading(guesses=Path("nowhere.tif")), "expected a map or a folder of maps, got no nowhere.tif"),
     ],
 )
 def test_options_without_effect_are_refused(raster_file, tmp_path, spreading, message):
@@ -545,7 +547,10 @@ def test_what_no_click_reaches_is_guessed_and_held_out_features_are_left_alone(r
     assert guessed[110:].mean() > 0.95
     assert report.guessed == guessed.sum()
     assert weights[guessed].sum() <= SHARE * (160 * 160 / 400 + 1) * 1.5
-    assert f"{report.guessed / labels.size:.1%} more are guessed, at 0.25 of a click's weight at most" in str(report)
+    assert (
+        f"{report.guessed / labels.size:.1%} more are guessed by how they look, at 0.25 of a click's weight at most"
+        in str(report)
+    )
     points.frame.loc[len(clicks), "class_id"] = 0  # nothing follows from what is held out
     _, again, weights_again = written(path, points, tmp_path / "again", spreading=Spreading())
     assert (again == labels).all()
@@ -580,17 +585,35 @@ def older(raster_file, tmp_path):
 def test_a_map_that_is_there_guesses_what_no_click_reaches(older, raster_file, tmp_path):
     array = np.repeat([40, 200], 48)[:, None].repeat(96, 1)
     array = array + np.random.default_rng(0).integers(0, 30, (96, 96))
-    path, points = raster_file(array.astype(np.uint8)), layer((20, 20, 0), (70, 70, 2))
+    array[:, 90:] = 0
+    path, points = raster_file(array.astype(np.uint8), nodata=0), layer((20, 20, 0), (70, 70, 2))
     spreading = Spreading(guesses=older([CLASSES.names[2], CLASSES.names[0]]))  # in another order
     _, reached, _ = written(path, points, tmp_path / "reach", spreading=REACH)
     report, labels, weights = written(path, points, tmp_path / "fill", spreading=spreading)
     guessed = reached == UNLABELLED
     assert (labels[~guessed] == reached[~guessed]).all()
-    assert report.guessed == guessed[:, 1:].sum() > 0
-    assert (labels[:48, 1:][guessed[:48, 1:]] == 2).all()
-    assert (labels[48:, 1:][guessed[48:, 1:]] == 0).all()
-    assert np.allclose(weights[:, 1:][guessed[:, 1:]], SHARE / 400)
-    assert (weights[:, 0][guessed[:, 0]] == 0).all()
+    assert report.guessed == guessed[:, 1:90].sum() > 0
+    assert (labels[:48, 1:90][guessed[:48, 1:90]] == 2).all()
+    assert (labels[48:, 1:90][guessed[48:, 1:90]] == 0).all()
+    assert np.allclose(weights[:, 1:90][guessed[:, 1:90]], SHARE / 400)
+    assert (weights[:, 0][guessed[:, 0]] == 0).all()  # of which the map says nothing
+    assert (labels[:, 90:] == UNLABELLED).all()  # no data
+    assert f"{report.guessed / labels.size:.1%} more are guessed by older.tif, at" in str(report)
+
+
+def test_a_map_guesses_where_nobody_clicked_too(older, raster_file, tmp_path, small_tiles):
+    points = layer((20, 20, 0))
+    names = [CLASSES.names[0], CLASSES.names[2]]
+    _, labels, _ = written(
+        raster_file(np.full((96, 96), 7, np.uint8)), points, tmp_path, spreading=Spreading(guesses=older(names))
+    )
+    assert (labels[:16, 1:] == 2).all()  # a tile from the click
+    assert (labels[64:, 1:] == 0).all()  # three
+
+
+def test_a_folder_without_the_map_of_a_raster_is_refused(raster_file, tmp_path):
+    with pytest.raises(GeoPointSegError, match=r"expected image_classes.tif or image.tif in .*, got neither"):
+        written(raster_file(STRIPES), layer((2, 8, 0)), tmp_path / "fill", spreading=Spreading(guesses=tmp_path))
 
 
 @pytest.mark.parametrize(

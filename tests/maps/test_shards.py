@@ -138,7 +138,7 @@ def test_a_huge_raster_is_cut_at_once():
     assert len(places.shards()) == 8 * -(-len(places.rows) // 5)
     assert places.core(places.shards()[-1]).row + places.core(places.shards()[-1]).height == 60_000
     assert places.asked() == len(places.rows) * sum(
-        sum(col < right and col + 512 > left for col in places.columns) for left, right in places.strips
+        sum(col < right and col + 768 > left for col in places.columns) for left, right in places.strips
     )
 
 
