@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["call"]
+__all__ = ["add_arguments", "call"]
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def call(function: Callable[..., T], prog: str, arguments: list[str]) -> T:
         return function(arguments)
     about = parse_from_object(function).short_description
     parser = ArgumentParser(prog=prog, description=about, exit_on_error=False)
-    _add_arguments(parser, function)
+    add_arguments(parser, function)
     try:
         values = vars(parser.parse_args(arguments))
     except ArgumentError as error:
@@ -68,13 +68,13 @@ def _kinds(target: Callable[..., Any]) -> dict[str, object]:
     return found
 
 
-def _add_arguments(parser: ArgumentParser, target: Callable[..., Any]) -> None:
+def add_arguments(parser: ArgumentParser, target: Callable[..., Any]) -> None:
     """Every parameter as an argument; one that is a dataclass gives its fields as options."""
     hints = typing.get_type_hints(target)
     helps = {p.arg_name: p.description or "" for p in parse_from_object(target).params}
     for name, parameter in inspect.signature(target).parameters.items():
         if is_dataclass(hints[name]):
-            _add_arguments(parser, hints[name])
+            add_arguments(parser, hints[name])
         else:
             positional = parameter.kind is not parameter.KEYWORD_ONLY and not is_dataclass(target)
             _add_argument(parser, parameter, hints[name], helps.get(name, ""), positional=positional)

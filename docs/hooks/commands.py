@@ -6,9 +6,11 @@ import argparse
 import typing
 from typing import TYPE_CHECKING, Any
 
+from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
 from geopointseg import cli
+from geopointseg.options import add_arguments
 
 if TYPE_CHECKING:  # the tests read the hooks without MkDocs
     from mkdocs.config.defaults import MkDocsConfig
@@ -31,7 +33,7 @@ def parser_of(command: str) -> ArgumentParser | None:
     if list(typing.get_type_hints(function)) == ["arguments", "return"]:
         return None
     parser = ArgumentParser(prog=f"geopointseg {command}", exit_on_error=False)
-    cli._add_arguments(parser, function)
+    add_arguments(parser, function)
     return parser
 
 
@@ -55,7 +57,7 @@ def page() -> str:
 def section(command: str) -> list[str]:
     """What a command takes."""
     target = cli.COMMANDS[command][0]
-    about = cli.parse_from_object(cli._function(target))
+    about = parse_from_object(cli._function(target))
     lines = [f"## {command}", "", about.short_description or "", ""]
     if about.long_description:
         lines += [about.long_description, ""]
