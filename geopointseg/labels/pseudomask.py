@@ -123,7 +123,7 @@ def mask(
     loaded = load_points(points)
     new_folder(out)
     report = write_masks(opened, statistics, loaded, out, spreading, outlines=outlines, overwrite=overwrite)
-    if not sum(report.pixels):
+    if sum(report.pixels) == report.guessed:  # a map guesses wherever the points lie
         for file in report.files:
             file.unlink()
         raise GeoPointSegError(

@@ -39,8 +39,8 @@ def classify(
 
     Windows lie on one lattice over the raster, whatever the strips; where they overlap, probabilities are averaged with
     weights that fall off towards the window's edge. Beyond the raster the image is mirrored. What computes the task's
-    network, `ask`, is torch in float32 unless given, and asked from so many threads, `lanes`. What `adding` holds is given the probabilities of the same windows,
-    NaN where the raster has no data.
+    network, `ask`, is torch in float32 unless given, and asked from so many threads, `lanes`. What `adding` holds is given the
+    probabilities of the same windows, NaN where the raster has no data.
 
     Yields:
         (window, ids): ids (height, width) uint8, 255 where the raster has no data.

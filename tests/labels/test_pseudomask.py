@@ -628,3 +628,12 @@ def test_a_map_that_cannot_guess_is_refused(older, raster_file, tmp_path, names,
     spreading = Spreading(guesses=older(names, side))
     with pytest.raises(GeoPointSegError, match=message):
         written(path, layer((20, 20, 0)), tmp_path / "fill", spreading=spreading)
+
+
+def test_points_beside_the_raster_are_an_error_though_a_map_guesses_everywhere(older, raster_file, tmp_path):
+    write_points(layer((500, 500, 0)), tmp_path / "points.gpkg")
+    path = raster_file(np.full((96, 96), 7, np.uint8))
+    spreading = Spreading(guesses=older([CLASSES.names[0], CLASSES.names[2]]))
+    with pytest.raises(GeoPointSegError, match="expected labelled pixels, got none from 1 training points"):
+        mask([str(path)], points=tmp_path / "points.gpkg", spreading=spreading, out=tmp_path / "masks")
+    assert not list((tmp_path / "masks").iterdir())
