@@ -5,17 +5,18 @@ what is around them. So a random forest learns the clicks' superpixels by colour
 that is there already says what they are. What is sure says something; where clicks speak, guesses are silent.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from geopointseg.classes import UNLABELLED, Classes
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Window
-from geopointseg.labels.looks import LEAF, grow, superpixel_looks
+from geopointseg.labels.looks import LEAF, distances, grow, superpixel_looks
 from geopointseg.labels.sheet import Sheet
 from geopointseg.labels.superpixels import superpixels
 from geopointseg.raster import Raster, open_raster, raster_classes, read, read_labels, valid
@@ -23,7 +24,23 @@ from geopointseg.raster import Raster, open_raster, raster_classes, read, read_l
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["SHARE", "Guess", "Guesser", "Seen", "by_looks", "by_map", "guess", "lack", "learn", "looks", "looks_of"]
+__all__ = [
+    "SHARE",
+    "Guess",
+    "Guesser",
+    "Knowledge",
+    "Seen",
+    "around",
+    "by_looks",
+    "by_map",
+    "centres",
+    "guess",
+    "lack",
+    "learn",
+    "looks",
+    "looks_of",
+    "together",
+]
 
 SHARE = 0.25  # of a click: what a superpixel counts that the forest is sure of
 SIZE = 400  # pixels of a superpixel
@@ -43,28 +60,53 @@ Guesser = Callable[[int, Window], Guess | None]
 
 
 class Seen(NamedTuple):
-    """What clicks look like."""
+    """What clicks look like, and where they lie."""
 
     looks: NDArray[np.float32]
-    """(clicks, features)."""
+    """(clicks, features) of their superpixels."""
+    places: NDArray[np.float64]
+    """(clicks, 2) row and column of these superpixels' centres on the raster."""
     class_ids: NDArray[np.int64]
     """(clicks,)."""
 
 
-def looks(sheet: Sheet, kept: Path) -> Iterator[Seen]:
+class Knowledge(NamedTuple):
+    """What the clicks of all rasters say of how classes look."""
+
+    forest: "RandomForestClassifier"
+    spread: NDArray[np.float32]
+    """(features,) how much looks differ from click to click."""
+    classes: int
+
+
+def looks(sheet: Sheet, kept: Path) -> Seen:
     """Cut every window that holds clicks into superpixels, keep how they look in a folder, and tell of those with clicks."""
     kept.mkdir(exist_ok=True)
+    parts = []
     for number, window in enumerate(sheet.progress(sheet.windows(), "looks")):
         seen = sheet.seen(window)
         clicks = sheet.clicks.within(window)
         if not len(clicks.rows):
             continue
         regions = superpixels(sheet.image(seen), method="slic", size=SIZE)
-        found = superpixel_looks(read(sheet.raster, seen), regions)
-        np.savez_compressed(looks_of(kept, number), regions=regions, looks=found)
+        found, places = superpixel_looks(read(sheet.raster, seen), regions), centres(regions) + np.array(seen[:2])
+        np.savez_compressed(looks_of(kept, number), regions=regions, looks=found, places=places)
         of_click = regions[clicks.rows + window.row - seen.row, clicks.cols + window.col - seen.col]
-        pairs = np.unique(np.stack([of_click, clicks.class_ids])[:, of_click > 0], axis=1)
-        yield Seen(found[pairs[0]], pairs[1])
+        of_click, class_ids = np.unique(np.stack([of_click, clicks.class_ids])[:, of_click > 0], axis=1)
+        parts.append(Seen(found[of_click], places[of_click], class_ids))
+    return together(parts)
+
+
+def centres(regions: NDArray[np.int32]) -> NDArray[np.float64]:
+    """(regions + 1, 2) mean row and column of every region."""
+    flat, area = regions.ravel(), np.maximum(np.bincount(regions.ravel()), 1)
+    return np.stack([np.bincount(flat, at.ravel()) / area for at in np.indices(regions.shape)], axis=1)
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """All clicks of some windows or rasters."""
+    nobody = Seen(np.zeros((0, 0), np.float32), np.zeros((0, 2)), np.zeros(0, np.int64))
+    return Seen(*map(np.concatenate, zip(*parts, strict=True))) if parts else nobody
 
 
 def looks_of(kept: Path, number: int) -> Path:
@@ -76,12 +118,12 @@ def lack(seen: Sequence[Seen], by_area: NDArray[np.int64], names: Sequence[str])
     """Why nothing can be guessed; empty where it can.
 
     Args:
-        seen: What clicks look like, in all windows.
+        seen: What clicks look like, on all rasters.
         by_area: Class ids of areas, which teach no forest: one that has seen a class nowhere else would take all its ground
             for something else.
         names: Of the classes.
     """
-    known = _class_ids(seen)
+    known = np.concatenate([np.zeros(0, np.int64), *(part.class_ids for part in seen)])
     classes = len(np.unique(known))
     if classes < 2 or len(known) < 2 * LEAF:
         return f"that takes clicks of 2 classes in {2 * LEAF} superpixels, got {classes} in {len(known)}"
@@ -89,44 +131,66 @@ def lack(seen: Sequence[Seen], by_area: NDArray[np.int64], names: Sequence[str])
     return f"no click tells what this looks like: {', '.join(strange)}" if strange else ""
 
 
-def learn(seen: Sequence[Seen]) -> "RandomForestClassifier":
-    """A forest from the clicks of all windows."""
-    return grow(np.vstack([part.looks for part in seen]), _class_ids(seen))
+def learn(seen: Sequence[Seen], classes: int) -> Knowledge:
+    """A forest from the clicks of all rasters."""
+    seen = [part for part in seen if len(part.class_ids)]
+    everything = together(seen)
+    spread = np.maximum(everything.looks.std(axis=0), np.float32(1e-6))
+    features = [_features(part.looks, part.places, part, spread, classes) for part in seen]
+    return Knowledge(grow(np.vstack(features), everything.class_ids), spread, classes)
 
 
-def _class_ids(seen: Sequence[Seen]) -> NDArray[np.int64]:
-    """Classes of the clicks of all windows."""
-    return np.concatenate([np.zeros(0, np.int64), *(part.class_ids for part in seen)])
+def _features(
+    looks: NDArray[np.float32], places: NDArray[np.float64], here: Seen, spread: NDArray[np.float32], classes: int
+) -> NDArray[np.float32]:
+    """(n, features) of superpixels: their looks, and how far clicks on the same raster are, on the ground and in looks."""
+    on_ground = distances(places, here.places, here.class_ids, classes)
+    in_looks = distances(looks / spread, here.looks / spread, here.class_ids, classes)
+    return np.hstack([looks, on_ground, in_looks])
 
 
-def guess(forest: "RandomForestClassifier", kept: Path) -> Guess:
-    """The class that the forest takes each superpixel of a window for.
+def guess(known: Knowledge, here: Seen, kept: Path) -> Guess:
+    """The class that the forest takes each superpixel of a window for, half by itself and half by its neighbours.
 
-    A superpixel's weights sum to `SHARE` times the square of how sure the forest is: 0 where all classes are as probable as
-    each other, 1 where one is certain.
+    A superpixel's weights sum to `SHARE` times the square of how sure that is: 0 where all classes are as probable as each
+    other, 1 where one is certain.
 
     Args:
-        forest: Of the clicks.
+        known: From the clicks.
+        here: Those on the raster.
         kept: How the window's superpixels look, as `looks` has kept it.
     """
     with np.load(kept) as found:
-        regions, of_regions = found["regions"], found["looks"]
-    probable = forest.predict_proba(of_regions)
-    classes = len(forest.classes_)
+        regions, of_regions, places = found["regions"], found["looks"], found["places"]
+    alone = known.forest.predict_proba(_features(of_regions, places, here, known.spread, known.classes))
+    probable = (alone + around(regions, alone)) / 2
+    classes = probable.shape[1]
     sure = (probable.max(axis=1) * classes - 1) / (classes - 1)
     area = np.maximum(np.bincount(regions.ravel(), minlength=len(of_regions)), 1)
-    labels = np.where(sure > 0, forest.classes_[probable.argmax(axis=1)], UNLABELLED).astype(np.uint8)
+    labels = np.where(sure > 0, known.forest.classes_[probable.argmax(axis=1)], UNLABELLED).astype(np.uint8)
     weights = (SHARE * sure**2 / area).astype(np.float32)
     labels[0], weights[0] = UNLABELLED, 0  # outside
     return Guess(labels[regions], weights[regions])
 
 
-def by_looks(forest: "RandomForestClassifier", kept: Path) -> Guesser:
-    """Guess by how superpixels look, where `looks` has kept it."""
+def around(regions: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(regions + 1, features) mean of what touches each region, by how long they touch; its own where nothing does."""
+    count = len(values)
+    first = np.concatenate([regions[:, :-1].ravel(), regions[:-1].ravel()])
+    second = np.concatenate([regions[:, 1:].ravel(), regions[1:].ravel()])
+    apart = (first != second) & (first > 0) & (second > 0)
+    border = coo_array((np.ones(apart.sum()), (first[apart], second[apart])), shape=(count, count)).tocsr()
+    border = border + border.T
+    length = border.sum(axis=1)[:, None]
+    return np.where(length > 0, border @ values / np.maximum(length, 1), values)
+
+
+def by_looks(known: Knowledge, here: Seen, kept: Path) -> Guesser:
+    """Guess by how superpixels look and by what clicks on the raster are near, where `looks` has kept it."""
 
     def ask(number: int, _: Window) -> Guess | None:
         file = looks_of(kept, number)
-        return guess(forest, file) if file.exists() else None
+        return guess(known, here, file) if file.exists() else None
 
     return ask
 

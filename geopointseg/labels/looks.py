@@ -1,23 +1,25 @@
-"""Looks: colour and texture of pixels and of superpixels, and the forest that tells classes by them."""
+"""Looks: colour and texture of pixels and of superpixels, what is near them, and the forest that tells classes by them."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
+from scipy.spatial import cKDTree
 
 from geopointseg.raster import valid
 
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["LEAF", "TREES", "grow", "pixel_looks", "region_looks", "superpixel_looks"]
+__all__ = ["LEAF", "TREES", "distances", "grow", "pixel_looks", "region_looks", "shares", "superpixel_looks"]
 
 SIDES = 5, 15  # pixels of the squares that texture is measured in
 TREES = 100
 LEAF = 3  # clicks that a leaf stands for at least
 BANDS = 4  # whose looks are in memory at a time
 MOST = 1e18  # farther from 0 a value's square is no float32
+FAR = 4.0  # median distances from a click to the next: farther is all the same
 
 
 def pixel_looks(pixels: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -57,14 +59,57 @@ def region_looks(looks: NDArray[np.float32], regions: NDArray[np.int32]) -> NDAr
     return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32).T
 
 
+def shares(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each band has of the sum of all: colour without brightness, so that shade changes it little.
+
+    Args:
+        pixels: (bands, height, width) float32, NaN where there is no data.
+
+    Returns:
+        (bands, height, width) float32 from -1 to 1; 0 where there is no data, or nothing but 0.
+    """
+    bands = np.clip(np.nan_to_num(pixels), -MOST, MOST)
+    total = np.abs(bands).sum(axis=0)
+    found: NDArray[np.float32] = np.divide(bands, total, out=np.zeros_like(bands), where=total > 0)
+    return found
+
+
 def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) -> NDArray[np.float32]:
-    """`region_looks` of `pixel_looks`, a few bands at a time: those of all pixels of many bands take much memory."""
+    """`region_looks` of `pixel_looks` and of `shares`, a few bands at a time: those of all pixels of many bands take much memory.
+
+    Returns:
+        (regions + 1, bands × 12) float32; row 0 is of what is outside.
+    """
     inside, count, kinds = valid(pixels), int(regions.max(initial=0)) + 1, 1 + 2 * len(SIDES)
     parts = [
         region_looks(pixel_looks(pixels[i : i + BANDS], inside), regions).reshape(count, 2, kinds, -1)
         for i in range(0, len(pixels), BANDS)
     ]
-    return np.concatenate(parts, axis=3).reshape(count, -1)
+    return np.hstack([np.concatenate(parts, axis=3).reshape(count, -1), region_looks(shares(pixels), regions)])
+
+
+def distances(
+    places: NDArray[np.floating], clicks: NDArray[np.floating], class_ids: NDArray[np.int64], classes: int
+) -> NDArray[np.float32]:
+    """How far it is to the nearest click of each class, but for the place's own: a click must not tell its own class.
+
+    Args:
+        places: (n, axes), on the ground or in the space of looks.
+        clicks: (clicks, axes) places of the clicks.
+        class_ids: (clicks,) their classes.
+        classes: How many there are.
+
+    Returns:
+        (n, classes) float32 from 0 to 1, which stands for `FAR` times the median distance from a click to the next, and for more.
+    """
+    apart = cKDTree(clicks).query(clicks, k=2)[0][:, 1] if len(clicks) > 1 else np.zeros(1)
+    far = FAR * float(np.median(apart[apart > 0])) if (apart > 0).any() else 1.0
+    found = np.ones((len(places), classes), np.float32)
+    for class_id in np.unique(class_ids).tolist():
+        nearest = cKDTree(clicks[class_ids == class_id]).query(places, k=2, distance_upper_bound=far)[0]
+        other = np.where(nearest[:, 0] > 0, nearest[:, 0], nearest[:, 1])
+        found[:, class_id] = np.minimum(other / far, 1)
+    return found
 
 
 def grow(looks: NDArray[np.float32], class_ids: NDArray[np.int64], *, seed: int = 0) -> "RandomForestClassifier":

@@ -169,11 +169,11 @@ def write_masks(
         if spreading.reaches and any(len(sheet.clicks.rows) for sheet in sheets):
             reach = find_reach([trial for sheet, at in zip(sheets, kept, strict=True) for trial in trials(sheet, at)])
         if spreading.spread == "fill" and not spreading.guesses:
-            seen = [one for sheet, at in zip(sheets, kept, strict=True) for one in looks(sheet, at)]
+            seen = list(map(looks, sheets, kept))
             by_area = np.concatenate([sheet.ids[sheet.train & sheet.wide] for sheet in sheets])
             silent = lack(seen, by_area, points.classes.names)
             if not silent:
-                guessers = list(map(partial(by_looks, learn(seen)), kept))
+                guessers = list(map(partial(by_looks, learn(seen, len(points.classes))), seen, kept))
         for sheet, at, guesser in zip(sheets, kept, guessers, strict=True):
             paint = painter(sheet, spreading, reach, guesser, at)
             written, counts = write_mask(
