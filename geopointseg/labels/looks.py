@@ -12,7 +12,18 @@ from geopointseg.raster import valid
 if TYPE_CHECKING:
     from sklearn.ensemble import RandomForestClassifier
 
-__all__ = ["LEAF", "TREES", "distances", "grow", "pixel_looks", "region_looks", "shares", "superpixel_looks"]
+__all__ = [
+    "FAR",
+    "LEAF",
+    "TREES",
+    "brightness",
+    "distances",
+    "grow",
+    "pixel_looks",
+    "region_looks",
+    "shares",
+    "superpixel_looks",
+]
 
 SIDES = 5, 15  # pixels of the squares that texture is measured in
 TREES = 100
@@ -33,7 +44,7 @@ def pixel_looks(pixels: NDArray[np.float32], inside: NDArray[np.bool_] | None = 
         (bands × 5, height, width) float32; 0 in a square without data.
     """
     inside = valid(pixels) if inside is None else inside
-    bands = np.clip(np.nan_to_num(pixels), -MOST, MOST)
+    bands = _finite(pixels)
     found = [bands]
     for side in SIDES:
         share = np.maximum(uniform_filter(inside.astype(np.float32), side), 0.5 / side**2)
@@ -59,19 +70,31 @@ def region_looks(looks: NDArray[np.float32], regions: NDArray[np.int32]) -> NDAr
     return np.concatenate([mean, np.sqrt(np.maximum(square - mean**2, 0))]).astype(np.float32).T
 
 
-def shares(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What each band has of the sum of all: colour without brightness, so that shade changes it little.
+def brightness(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(height, width) sum of all bands, whatever their sign; 0 where there is no data."""
+    total = np.zeros(pixels.shape[1:], np.float32)
+    for band in pixels:
+        total += np.abs(_finite(band))
+    return total
+
+
+def shares(pixels: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What bands have of the sum of all: colour without brightness, so that shade changes it little.
 
     Args:
         pixels: (bands, height, width) float32, NaN where there is no data.
+        total: `brightness` of these and all other bands.
 
     Returns:
         (bands, height, width) float32 from -1 to 1; 0 where there is no data, or nothing but 0.
     """
-    bands = np.clip(np.nan_to_num(pixels), -MOST, MOST)
-    total = np.abs(bands).sum(axis=0)
-    found: NDArray[np.float32] = np.divide(bands, total, out=np.zeros_like(bands), where=total > 0)
-    return found
+    some: NDArray[np.float32] = np.where(total > 0, total, 1).astype(np.float32)
+    return _finite(pixels) / some
+
+
+def _finite(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pixels with 0 for no data, none too far from 0 to be squared."""
+    return np.clip(np.nan_to_num(pixels), -MOST, MOST)
 
 
 def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -80,12 +103,13 @@ def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) ->
     Returns:
         (regions + 1, bands × 12) float32; row 0 is of what is outside.
     """
-    inside, count, kinds = valid(pixels), int(regions.max(initial=0)) + 1, 1 + 2 * len(SIDES)
-    parts = [
-        region_looks(pixel_looks(pixels[i : i + BANDS], inside), regions).reshape(count, 2, kinds, -1)
-        for i in range(0, len(pixels), BANDS)
-    ]
-    return np.hstack([np.concatenate(parts, axis=3).reshape(count, -1), region_looks(shares(pixels), regions)])
+    inside, total, count = valid(pixels), brightness(pixels), int(regions.max(initial=0)) + 1
+    parts = []
+    for i in range(0, len(pixels), BANDS):
+        some = pixels[i : i + BANDS]
+        found = region_looks(np.concatenate([pixel_looks(some, inside), shares(some, total)]), regions)
+        parts.append(found.reshape(count, 2, -1, len(some)))  # mean and deviation, of each kind, by band
+    return np.concatenate(parts, axis=3).reshape(count, -1)
 
 
 def distances(

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from geopointseg.labels.fill import SHARE, Seen, around, centres, guess, lack, learn
-from geopointseg.labels.looks import FAR, distances, pixel_looks, region_looks, shares, superpixel_looks
+from geopointseg.labels.looks import FAR, brightness, distances, pixel_looks, region_looks, shares, superpixel_looks
 
 NO_AREAS = np.zeros(0, np.int64)
 
@@ -67,7 +67,7 @@ def test_of_clicks_that_lie_in_one_place_nothing_is_near(places):
 
 def test_shade_changes_no_share():
     pixels = np.array([[[10, 5, np.nan, 0, -10]], [[30, 15, np.nan, 0, 30]]], np.float32)
-    assert_allclose(shares(pixels)[:, 0], [[0.25, 0.25, 0, 0, -0.25], [0.75, 0.75, 0, 0, 0.75]])
+    assert_allclose(shares(pixels, brightness(pixels))[:, 0], [[0.25, 0.25, 0, 0, -0.25], [0.75, 0.75, 0, 0, 0.75]])
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_many_bands_are_looked_at_a_few_at_a_time_to_the_same_end():
     pixels = rng.random((6, 30, 20)).astype(np.float32)
     pixels[:5, 4:9, 3:7] = np.nan
     regions = rng.integers(0, 5, (30, 20)).astype(np.int32)
-    expected = np.hstack([region_looks(pixel_looks(pixels), regions), region_looks(shares(pixels), regions)])
-    assert (superpixel_looks(pixels, regions) == expected).all()
+    looks = np.concatenate([pixel_looks(pixels), shares(pixels, brightness(pixels))])
+    assert (superpixel_looks(pixels, regions) == region_looks(looks, regions)).all()
 
 
 def test_values_that_have_no_square_are_looked_at_all_the_same():
