@@ -1,8 +1,9 @@
 """Filling: what no click reaches is guessed, and counts for a fraction of a click.
 
 A network that sees no more than what clicks reach sees little of the classes that cannot reach far, and none of how they lie in
-what is around them. So a random forest learns the clicks' superpixels by colour and texture, and guesses all others; or a map
-that is there already says what they are. What is sure says something; where clicks speak, guesses are silent.
+what is around them. So a random forest learns the clicks' superpixels by colour, texture and how alike they are to clicks of
+their raster, and guesses all others; or a map that is there already says what they are. What is sure says something; where
+clicks speak, guesses are silent.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +34,6 @@ __all__ = [
     "around",
     "by_looks",
     "by_map",
-    "centres",
     "guess",
     "lack",
     "learn",
@@ -60,12 +60,10 @@ Guesser = Callable[[int, Window], Guess | None]
 
 
 class Seen(NamedTuple):
-    """What clicks look like, and where they lie."""
+    """What the clicks of a raster look like."""
 
     looks: NDArray[np.float32]
     """(clicks, features) of their superpixels."""
-    places: NDArray[np.float64]
-    """(clicks, 2) row and column of these superpixels' centres on the raster."""
     class_ids: NDArray[np.int64]
     """(clicks,)."""
 
@@ -74,7 +72,7 @@ class Knowledge(NamedTuple):
     """What the clicks of all rasters say of how classes look."""
 
     forest: "RandomForestClassifier"
-    spread: NDArray[np.float32]
+    deviation: NDArray[np.float32]
     """(features,) how much looks differ from click to click."""
     classes: int
 
@@ -89,23 +87,17 @@ def looks(sheet: Sheet, kept: Path) -> Seen:
         if not len(clicks.rows):
             continue
         regions = superpixels(sheet.image(seen), method="slic", size=SIZE)
-        found, places = superpixel_looks(read(sheet.raster, seen), regions), centres(regions) + np.array(seen[:2])
-        np.savez_compressed(looks_of(kept, number), regions=regions, looks=found, places=places)
+        found = superpixel_looks(read(sheet.raster, seen), regions)
+        np.savez_compressed(looks_of(kept, number), regions=regions, looks=found)
         of_click = regions[clicks.rows + window.row - seen.row, clicks.cols + window.col - seen.col]
         of_click, class_ids = np.unique(np.stack([of_click, clicks.class_ids])[:, of_click > 0], axis=1)
-        parts.append(Seen(found[of_click], places[of_click], class_ids))
+        parts.append(Seen(found[of_click], class_ids))
     return together(parts)
-
-
-def centres(regions: NDArray[np.int32]) -> NDArray[np.float64]:
-    """(regions + 1, 2) mean row and column of every region."""
-    flat, area = regions.ravel(), np.maximum(np.bincount(regions.ravel()), 1)
-    return np.stack([np.bincount(flat, at.ravel()) / area for at in np.indices(regions.shape)], axis=1)
 
 
 def together(parts: Sequence[Seen]) -> Seen:
     """All clicks of some windows or rasters."""
-    nobody = Seen(np.zeros((0, 0), np.float32), np.zeros((0, 2)), np.zeros(0, np.int64))
+    nobody = Seen(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
     return Seen(*map(np.concatenate, zip(*parts, strict=True))) if parts else nobody
 
 
@@ -135,21 +127,20 @@ def learn(seen: Sequence[Seen], classes: int) -> Knowledge:
     """A forest from the clicks of all rasters."""
     seen = [part for part in seen if len(part.class_ids)]
     everything = together(seen)
-    spread = np.maximum(everything.looks.std(axis=0), np.float32(1e-6))
-    features = [_features(part.looks, part.places, part, spread, classes) for part in seen]
-    return Knowledge(grow(np.vstack(features), everything.class_ids), spread, classes)
+    deviation = np.maximum(everything.looks.std(axis=0), np.float32(1e-6))
+    features = [_features(part.looks, part, deviation, classes) for part in seen]
+    return Knowledge(grow(np.vstack(features), everything.class_ids), deviation, classes)
 
 
 def _features(
-    looks: NDArray[np.float32], places: NDArray[np.float64], here: Seen, spread: NDArray[np.float32], classes: int
+    of_regions: NDArray[np.float32], clicks: Seen, deviation: NDArray[np.float32], classes: int
 ) -> NDArray[np.float32]:
-    """(n, features) of superpixels: their looks, and how far clicks on the same raster are, on the ground and in looks."""
-    on_ground = distances(places, here.places, here.class_ids, classes)
-    in_looks = distances(looks / spread, here.looks / spread, here.class_ids, classes)
-    return np.hstack([looks, on_ground, in_looks])
+    """(n, features) of superpixels: how they look, and how alike that is to the raster's clicks of each class."""
+    alike = distances(of_regions / deviation, clicks.looks / deviation, clicks.class_ids, classes)
+    return np.hstack([of_regions, alike])
 
 
-def guess(known: Knowledge, here: Seen, kept: Path) -> Guess:
+def guess(known: Knowledge, clicks: Seen, kept: Path) -> Guess:
     """The class that the forest takes each superpixel of a window for, half by itself and half by its neighbours.
 
     A superpixel's weights sum to `SHARE` times the square of how sure that is: 0 where all classes are as probable as each
@@ -157,12 +148,12 @@ def guess(known: Knowledge, here: Seen, kept: Path) -> Guess:
 
     Args:
         known: From the clicks.
-        here: Those on the raster.
+        clicks: Those on the raster.
         kept: How the window's superpixels look, as `looks` has kept it.
     """
     with np.load(kept) as found:
-        regions, of_regions, places = found["regions"], found["looks"], found["places"]
-    alone = known.forest.predict_proba(_features(of_regions, places, here, known.spread, known.classes))
+        regions, of_regions = found["regions"], found["looks"]
+    alone = known.forest.predict_proba(_features(of_regions, clicks, known.deviation, known.classes))
     probable = (alone + around(regions, alone)) / 2
     classes = probable.shape[1]
     sure = (probable.max(axis=1) * classes - 1) / (classes - 1)
@@ -185,12 +176,12 @@ def around(regions: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[n
     return np.where(length > 0, border @ values / np.maximum(length, 1), values)
 
 
-def by_looks(known: Knowledge, here: Seen, kept: Path) -> Guesser:
-    """Guess by how superpixels look and by what clicks on the raster are near, where `looks` has kept it."""
+def by_looks(known: Knowledge, clicks: Seen, kept: Path) -> Guesser:
+    """Guess by how superpixels look, where `looks` has kept it."""
 
     def ask(number: int, _: Window) -> Guess | None:
         file = looks_of(kept, number)
-        return guess(known, here, file) if file.exists() else None
+        return guess(known, clicks, file) if file.exists() else None
 
     return ask
 

@@ -1,4 +1,4 @@
-"""Looks: colour and texture of pixels and of superpixels, what is near them, and the forest that tells classes by them."""
+"""Looks: colour and texture of pixels and of superpixels, and the forest that tells classes by them."""
 
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def brightness(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def shares(pixels: NDArray[np.float32], total: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What bands have of the sum of all: colour without brightness, so that shade changes it little.
+    """What bands have of the sum of all: colour without brightness, so that shade changes it little, if all are of one unit.
 
     Args:
         pixels: (bands, height, width) float32, NaN where there is no data.
@@ -113,13 +113,13 @@ def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) ->
 
 
 def distances(
-    places: NDArray[np.floating], clicks: NDArray[np.floating], class_ids: NDArray[np.int64], classes: int
+    looks: NDArray[np.float32], clicks: NDArray[np.float32], class_ids: NDArray[np.int64], classes: int
 ) -> NDArray[np.float32]:
-    """How far it is to the nearest click of each class, but for the place's own: a click must not tell its own class.
+    """How unlike the most alike click of each class is, but for one at distance 0, its own: a click must not tell its own class.
 
     Args:
-        places: (n, axes), on the ground or in the space of looks.
-        clicks: (clicks, axes) places of the clicks.
+        looks: (n, features), each over its deviation.
+        clicks: (clicks, features) those of clicks.
         class_ids: (clicks,) their classes.
         classes: How many there are.
 
@@ -128,9 +128,9 @@ def distances(
     """
     apart = cKDTree(clicks).query(clicks, k=2)[0][:, 1] if len(clicks) > 1 else np.zeros(1)
     far = FAR * float(np.median(apart[apart > 0])) if (apart > 0).any() else 1.0
-    found = np.ones((len(places), classes), np.float32)
+    found = np.ones((len(looks), classes), np.float32)
     for class_id in np.unique(class_ids).tolist():
-        nearest = cKDTree(clicks[class_ids == class_id]).query(places, k=2, distance_upper_bound=far)[0]
+        nearest = cKDTree(clicks[class_ids == class_id]).query(looks, k=2, distance_upper_bound=far)[0]
         other = np.where(nearest[:, 0] > 0, nearest[:, 0], nearest[:, 1])
         found[:, class_id] = np.minimum(other / far, 1)
     return found

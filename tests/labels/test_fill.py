@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from geopointseg.labels.fill import SHARE, Seen, around, centres, guess, lack, learn
+from geopointseg.labels.fill import SHARE, Seen, around, guess, lack, learn
 from geopointseg.labels.looks import FAR, brightness, distances, pixel_looks, region_looks, shares, superpixel_looks
 
 NO_AREAS = np.zeros(0, np.int64)
@@ -12,10 +12,9 @@ NO_AREAS = np.zeros(0, np.int64)
 
 @pytest.fixture
 def seen():
-    """On each of two rasters eight clicks on dark ground of class 1, and eight far away on bright ground of class 4."""
+    """On each of two rasters eight clicks on dark ground of class 1, and eight on bright ground of class 4."""
     looks = np.array([[i / 100] for i in range(8)] + [[0.9 + i / 100] for i in range(8)], np.float32)
-    places = np.array([[i, 0] for i in range(8)] + [[i, 500] for i in range(8)], float)
-    return [Seen(looks, places, np.repeat([1, 4], 8))] * 2
+    return [Seen(looks, np.repeat([1, 4], 8))] * 2
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def kept(tmp_path):
     """A window of no data, a dark superpixel of four pixels, and, not beside it, a bright one of two."""
     regions = np.array([[0, 0, 0, 1, 1], [2, 2, 0, 1, 1]], np.int32)
     looks = np.array([[0], [0.035], [0.935]], np.float32)
-    np.savez(tmp_path / "looks.npz", regions=regions, looks=looks, places=np.array([[0, 0], [3.5, 0], [3.5, 500]]))
+    np.savez(tmp_path / "looks.npz", regions=regions, looks=looks)
     return tmp_path / "looks.npz"
 
 
@@ -35,11 +34,16 @@ def test_a_superpixel_gets_the_class_it_looks_like_at_a_quarter_of_a_clicks_weig
 
 
 def test_what_could_be_any_class_counts_little(seen, kept):
-    rng = np.random.default_rng(0)  # each place shows both classes alike, ten times
-    looks, places = np.tile(seen[0].looks, (10, 1)), rng.permutation(np.tile(seen[0].places, (10, 1)))
-    mixed = [Seen(looks, places, rng.permutation(np.repeat([1, 4], 80)))]
+    rng = np.random.default_rng(0)  # each look has both classes, ten times
+    looks = np.tile(seen[0].looks, (10, 1))
+    mixed = [Seen(looks, rng.permutation(np.repeat([1, 4], 80)))]
     unsure, sure = (guess(learn(some, 5), some[0], kept).weights.sum() for some in (mixed, seen))
     assert unsure < 0.2 * sure
+
+
+def test_a_class_without_a_click_on_the_raster_can_be_guessed_there(seen, kept):
+    dark = Seen(seen[0].looks[:8], seen[0].class_ids[:8])
+    assert 4 in guess(learn([seen[0], dark], 5), dark, kept).labels
 
 
 def test_neighbours_speak_for_each_other_by_how_long_they_touch():
@@ -48,20 +52,16 @@ def test_neighbours_speak_for_each_other_by_how_long_they_touch():
     assert_allclose(around(regions, values).ravel()[1:], [15, 10, 5, 5])  # 2 touches 1 and 3, 4 only what is outside
 
 
-def test_the_centre_of_a_region_is_its_mean_place():
-    assert_allclose(centres(np.array([[1, 1, 2], [1, 1, 2]], np.int32))[1:], [[0.5, 0.5], [0.5, 2]])
-
-
 def test_a_click_is_told_by_others_not_by_itself():
-    clicks = np.array([[0, 0], [0, 1], [0, 3.0]])
+    clicks = np.array([[0, 0], [0, 1], [0, 3]], np.float32)
     found = distances(clicks, clicks, np.array([0, 0, 2]), 3)
     far = FAR * 1  # from click to click it is 1, 1 and 2
     assert_allclose(found, [[1 / far, 1, 3 / far], [1 / far, 1, 2 / far], [2 / far, 1, 1]])
 
 
-@pytest.mark.parametrize("places", [[[0, 0]], [[5, 5], [5, 5]]])
-def test_of_clicks_that_lie_in_one_place_nothing_is_near(places):
-    clicks = np.array(places, float)
+@pytest.mark.parametrize("looks", [[[0, 0]], [[5, 5], [5, 5]]])
+def test_clicks_of_classes_that_look_the_same_tell_them_apart_by_nothing(looks):
+    clicks = np.array(looks, np.float32)
     assert (distances(clicks, clicks, np.arange(len(clicks)), 3) == 1).all()
 
 
@@ -72,14 +72,14 @@ def test_shade_changes_no_share():
 
 @pytest.mark.parametrize(
     ("clicks", "got"),
-    [([], "0 in 0"), ([Seen(np.zeros((9, 1), np.float32), np.zeros((9, 2)), np.zeros(9, np.int64))], "1 in 9")],
+    [([], "0 in 0"), ([Seen(np.zeros((9, 1), np.float32), np.zeros(9, np.int64))], "1 in 9")],
 )
 def test_without_two_classes_to_tell_apart_nothing_is_guessed(clicks, got):
     assert lack(clicks, NO_AREAS, []) == f"that takes clicks of 2 classes in 6 superpixels, got {got}"
 
 
 def test_with_fewer_clicks_than_two_leaves_take_nothing_is_guessed(seen):
-    few = [Seen(one.looks[7:9], one.places[7:9], one.class_ids[7:9]) for one in seen]
+    few = [Seen(one.looks[7:9], one.class_ids[7:9]) for one in seen]
     assert lack(few, NO_AREAS, []) == "that takes clicks of 2 classes in 6 superpixels, got 2 in 4"
 
 
