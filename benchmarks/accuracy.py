@@ -2,7 +2,7 @@
 
 `same-place`: every image is cut into blocks, clicks lie in one half of them, the other half is judged. `new-place`: the images
 to train on are learnt from, those of other places are judged; on Dubai tiles 1, 4, 5 and 6, and tile 7. `validation`: as
-`new-place`, but judged where choices are made, on Dubai tile 3. Networks start at random, and all train for about as long. Every cell
+`new-place`, but judged where choices are made, on Dubai tile 3. Networks start at random, and train for minutes alike. Every cell
 of the tables is a file; those that are there are not computed again, so that the tables can be filled in over several sittings.
 """
 
@@ -135,7 +135,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     made.add_argument("--budgets", nargs="+", choices=BUDGETS, help="default: 50, and 10 for the default method")
     made.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    made.add_argument("--steps", type=int, default=400, help="of training with 8 chips: about 4 minutes on two cores")
+    made.add_argument("--steps", type=int, default=400, help="of training with 8 chips: 6 to 11 minutes of one thread")
     made.add_argument("--chip", type=int, default=256, help="side of a training chip in pixels")
     made.add_argument("--again", action="store_true", help="compute cells anew that are there")
     made.add_argument("--table", action="store_true", help="only print what is there")
