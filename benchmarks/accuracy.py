@@ -2,7 +2,7 @@
 
 `same-place`: every image is cut into blocks, clicks lie in one half of them, the other half is judged. `new-place`: the images
 to train on are learnt from, those of other places are judged; on Dubai tiles 1, 4, 5 and 6, and tile 7. `validation`: as
-`new-place`, but judged where choices are made, on Dubai tile 3. Networks start at random, each for a few minutes. Every cell
+`new-place`, but judged where choices are made, on Dubai tile 3. Networks start at random and train for some minutes. Every cell
 of the tables is a file; those that are there are not computed again, so that the tables can be filled in over several sittings.
 """
 
