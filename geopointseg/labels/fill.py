@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHARE",
+    "Features",
     "Guess",
     "Guesser",
     "Knowledge",
@@ -34,6 +35,7 @@ __all__ = [
     "around",
     "by_looks",
     "by_map",
+    "features_of",
     "guess",
     "lack",
     "learn",
@@ -66,6 +68,10 @@ class Seen(NamedTuple):
     """(clicks, features) of their superpixels."""
     class_ids: NDArray[np.int64]
     """(clicks,)."""
+
+
+Features = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""What a forest learns of the superpixels of a raster, from how they look."""
 
 
 class Knowledge(NamedTuple):
@@ -128,37 +134,36 @@ def learn(seen: Sequence[Seen], classes: int) -> Knowledge:
     seen = [part for part in seen if len(part.class_ids)]
     everything = together(seen)
     deviation = np.maximum(everything.looks.std(axis=0), np.float32(1e-6))
-    features = [_features(part.looks, part, deviation, classes) for part in seen]
+    features = [features_of(part, deviation, classes)(part.looks) for part in seen]
     return Knowledge(grow(np.vstack(features), everything.class_ids), deviation, classes)
 
 
-def _features(
-    of_regions: NDArray[np.float32], clicks: Seen, deviation: NDArray[np.float32], classes: int
-) -> NDArray[np.float32]:
-    """(n, features) of superpixels: how they look, and how alike that is to the raster's clicks of each class."""
-    alike = distances(of_regions / deviation, clicks.looks / deviation, clicks.class_ids, classes)
-    return np.hstack([of_regions, alike])
+def features_of(clicks: Seen, deviation: NDArray[np.float32], classes: int) -> Features:
+    """How superpixels look, and how alike that is to the raster's clicks of each class."""
+    own = clicks.looks.reshape(-1, len(deviation))  # a raster without clicks has no features either
+    near = distances(own / deviation, clicks.class_ids, classes)
+    return lambda of_regions: np.hstack([of_regions, near(of_regions / deviation)])
 
 
-def guess(known: Knowledge, clicks: Seen, kept: Path) -> Guess:
+def guess(forest: "RandomForestClassifier", features: Features, kept: Path) -> Guess:
     """The class that the forest takes each superpixel of a window for, half by itself and half by its neighbours.
 
     A superpixel's weights sum to `SHARE` times the square of how sure that is: 0 where all classes are as probable as each
     other, 1 where one is certain.
 
     Args:
-        known: From the clicks.
-        clicks: Those on the raster.
+        forest: Of the clicks.
+        features: Of the raster.
         kept: How the window's superpixels look, as `looks` has kept it.
     """
     with np.load(kept) as found:
         regions, of_regions = found["regions"], found["looks"]
-    alone = known.forest.predict_proba(_features(of_regions, clicks, known.deviation, known.classes))
+    alone = forest.predict_proba(features(of_regions))
     probable = (alone + around(regions, alone)) / 2
     classes = probable.shape[1]
     sure = (probable.max(axis=1) * classes - 1) / (classes - 1)
     area = np.maximum(np.bincount(regions.ravel(), minlength=len(of_regions)), 1)
-    labels = np.where(sure > 0, known.forest.classes_[probable.argmax(axis=1)], UNLABELLED).astype(np.uint8)
+    labels = np.where(sure > 0, forest.classes_[probable.argmax(axis=1)], UNLABELLED).astype(np.uint8)
     weights = (SHARE * sure**2 / area).astype(np.float32)
     labels[0], weights[0] = UNLABELLED, 0  # outside
     return Guess(labels[regions], weights[regions])
@@ -178,10 +183,11 @@ def around(regions: NDArray[np.int32], values: NDArray[np.float64]) -> NDArray[n
 
 def by_looks(known: Knowledge, clicks: Seen, kept: Path) -> Guesser:
     """Guess by how superpixels look, where `looks` has kept it."""
+    features = features_of(clicks, known.deviation, known.classes)
 
     def ask(number: int, _: Window) -> Guess | None:
         file = looks_of(kept, number)
-        return guess(known, clicks, file) if file.exists() else None
+        return guess(known.forest, features, file) if file.exists() else None
 
     return ask
 

@@ -1,5 +1,6 @@
 """Looks: colour and texture of pixels and of superpixels, and the forest that tells classes by them."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,27 +114,34 @@ def superpixel_looks(pixels: NDArray[np.float32], regions: NDArray[np.int32]) ->
 
 
 def distances(
-    looks: NDArray[np.float32], clicks: NDArray[np.float32], class_ids: NDArray[np.int64], classes: int
-) -> NDArray[np.float32]:
-    """How unlike the most alike click of each class is, but for one at distance 0, its own: a click must not tell its own class.
+    clicks: NDArray[np.float32], class_ids: NDArray[np.int64], classes: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What tells how unlike the most alike click of each class is; the trees it asks are grown once.
+
+    A click at distance 0 is passed over: it must not tell its own superpixel's class.
 
     Args:
-        looks: (n, features), each over its deviation.
-        clicks: (clicks, features) those of clicks.
+        clicks: (clicks, features) how they look, each feature over its deviation.
         class_ids: (clicks,) their classes.
         classes: How many there are.
 
     Returns:
-        (n, classes) float32 from 0 to 1, which stands for `FAR` times the median distance from a click to the next, and for more.
+        A function from (n, features) to (n, classes) float32 from 0 to 1, which stands for `FAR` times the median distance from a
+        click to the next, and for more.
     """
     apart = cKDTree(clicks).query(clicks, k=2)[0][:, 1] if len(clicks) > 1 else np.zeros(1)
     far = FAR * float(np.median(apart[apart > 0])) if (apart > 0).any() else 1.0
-    found = np.ones((len(looks), classes), np.float32)
-    for class_id in np.unique(class_ids).tolist():
-        nearest = cKDTree(clicks[class_ids == class_id]).query(looks, k=2, distance_upper_bound=far)[0]
-        other = np.where(nearest[:, 0] > 0, nearest[:, 0], nearest[:, 1])
-        found[:, class_id] = np.minimum(other / far, 1)
-    return found
+    trees = {class_id: cKDTree(clicks[class_ids == class_id]) for class_id in np.unique(class_ids).tolist()}
+
+    def ask(looks: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = np.ones((len(looks), classes), np.float32)
+        for class_id, tree in trees.items():
+            nearest = tree.query(looks, k=2, distance_upper_bound=far)[0]
+            other = np.where(nearest[:, 0] > 0, nearest[:, 0], nearest[:, 1])
+            found[:, class_id] = np.minimum(other / far, 1)
+        return found
+
+    return ask
 
 
 def grow(looks: NDArray[np.float32], class_ids: NDArray[np.int64], *, seed: int = 0) -> "RandomForestClassifier":

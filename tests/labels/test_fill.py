@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from geopointseg.labels.fill import SHARE, Seen, around, guess, lack, learn
+from geopointseg.grid import Window
+from geopointseg.labels.fill import SHARE, Seen, around, by_looks, lack, learn, looks_of
 from geopointseg.labels.looks import FAR, brightness, distances, pixel_looks, region_looks, shares, superpixel_looks
 
 NO_AREAS = np.zeros(0, np.int64)
@@ -22,12 +23,17 @@ def kept(tmp_path):
     """A window of no data, a dark superpixel of four pixels, and, not beside it, a bright one of two."""
     regions = np.array([[0, 0, 0, 1, 1], [2, 2, 0, 1, 1]], np.int32)
     looks = np.array([[0], [0.035], [0.935]], np.float32)
-    np.savez(tmp_path / "looks.npz", regions=regions, looks=looks)
-    return tmp_path / "looks.npz"
+    np.savez(looks_of(tmp_path, 0), regions=regions, looks=looks)
+    return tmp_path
+
+
+def guessed(seen, on, kept):
+    """What clicks guess in the window of a raster with some of them."""
+    return by_looks(learn(seen, 5), on, kept)(0, Window(0, 0, 2, 5))
 
 
 def test_a_superpixel_gets_the_class_it_looks_like_at_a_quarter_of_a_clicks_weight(seen, kept):
-    labels, weights = guess(learn(seen, 5), seen[0], kept)
+    labels, weights = guessed(seen, seen[0], kept)
     assert labels.tolist() == [[255, 255, 255, 1, 1], [4, 4, 255, 1, 1]]
     assert_allclose([weights[labels == 1].sum(), weights[labels == 4].sum()], SHARE, rtol=0.05)
     assert (weights[labels == 255] == 0).all()
@@ -37,13 +43,18 @@ def test_what_could_be_any_class_counts_little(seen, kept):
     rng = np.random.default_rng(0)  # each look has both classes, ten times
     looks = np.tile(seen[0].looks, (10, 1))
     mixed = [Seen(looks, rng.permutation(np.repeat([1, 4], 80)))]
-    unsure, sure = (guess(learn(some, 5), some[0], kept).weights.sum() for some in (mixed, seen))
+    unsure, sure = (guessed(some, some[0], kept).weights.sum() for some in (mixed, seen))
     assert unsure < 0.2 * sure
 
 
 def test_a_class_without_a_click_on_the_raster_can_be_guessed_there(seen, kept):
     dark = Seen(seen[0].looks[:8], seen[0].class_ids[:8])
-    assert 4 in guess(learn([seen[0], dark], 5), dark, kept).labels
+    assert 4 in guessed([seen[0], dark], dark, kept).labels
+
+
+def test_on_a_raster_without_clicks_those_of_others_tell(seen, kept):
+    nobody = Seen(np.zeros((0, 0), np.float32), np.zeros(0, np.int64))
+    assert guessed([*seen, nobody], nobody, kept).labels[:, 3:].tolist() == [[1, 1], [1, 1]]
 
 
 def test_neighbours_speak_for_each_other_by_how_long_they_touch():
@@ -54,7 +65,7 @@ def test_neighbours_speak_for_each_other_by_how_long_they_touch():
 
 def test_a_click_is_told_by_others_not_by_itself():
     clicks = np.array([[0, 0], [0, 1], [0, 3]], np.float32)
-    found = distances(clicks, clicks, np.array([0, 0, 2]), 3)
+    found = distances(clicks, np.array([0, 0, 2]), 3)(clicks)
     far = FAR * 1  # from click to click it is 1, 1 and 2
     assert_allclose(found, [[1 / far, 1, 3 / far], [1 / far, 1, 2 / far], [2 / far, 1, 1]])
 
@@ -62,7 +73,7 @@ def test_a_click_is_told_by_others_not_by_itself():
 @pytest.mark.parametrize("looks", [[[0, 0]], [[5, 5], [5, 5]]])
 def test_clicks_of_classes_that_look_the_same_tell_them_apart_by_nothing(looks):
     clicks = np.array(looks, np.float32)
-    assert (distances(clicks, clicks, np.arange(len(clicks)), 3) == 1).all()
+    assert (distances(clicks, np.arange(len(clicks)), 3)(clicks) == 1).all()
 
 
 def test_shade_changes_no_share():
