@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Literal, TypeVar
@@ -44,7 +45,7 @@ class Running:
         """Refuse what fits no executor.
 
         Raises:
-            GeoPointSegError: no worker at all, or an option of another executor.
+            GeoPointSegError: no worker at all, an option of another executor, or Dask is not installed.
         """
         if self.workers is not None and (self.workers < 1 or self.executor == "serial"):
             raise GeoPointSegError(
@@ -55,6 +56,11 @@ class Running:
             raise GeoPointSegError(
                 f"expected --executor dask, and no --workers, with --scheduler, got {self.executor} and {self.workers}: "
                 "leave one of them out"
+            )
+        if self.executor == "dask" and find_spec("distributed") is None:
+            raise GeoPointSegError(
+                "expected Dask for --executor dask, got no package distributed: pip install 'geopointseg[dask]', or take "
+                "--executor processes"
             )
 
     @property
@@ -201,15 +207,10 @@ def _leave_with_parent() -> None:
 
 def _on_dask(work: Callable[[T], object], tasks: Sequence[T], names: Sequence[str], running: Running) -> Iterator[int]:
     """On the workers of a Dask cluster, which does a task again on another worker if one dies."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster, as_completed
-        from distributed.scheduler import KilledWorker, NoWorkerError
-    except ImportError as error:
-        raise GeoPointSegError(
-            "expected Dask for --executor dask, got no package distributed: pip install 'geopointseg[dask]', or take "
-            "--executor processes"
-        ) from error
+    import dask
+    from distributed import Client, LocalCluster, as_completed
+    from distributed.scheduler import KilledWorker, NoWorkerError
+
     with ExitStack() as stack:
         # else it waits for ever if all died while they were started again
         stack.enter_context(dask.config.set({"distributed.scheduler.no-workers-timeout": f"{PATIENCE} s"}))

@@ -160,10 +160,10 @@ async def empty(_: object) -> None:
     """A cluster that starts no worker."""
 
 
-def test_without_dask_it_says_how_to_get_it(paths, monkeypatch):
+def test_without_dask_it_says_at_once_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(GeoPointSegError, match=r"pip install 'geopointseg\[dask\]', or take --executor processes"):
-        list(run(write, paths, NAMES, Running("dask", 2)))
+        Running("dask", 2)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,8 @@ def test_workers_share_the_processors():
     assert Running("processes", processors()).threads == 1
     assert Running("processes", 1).threads == processors()
     assert Running("processes").count == max(1, processors() // 2)
+
+
+def test_workers_elsewhere_choose_their_threads():
+    pytest.importorskip("distributed", reason="needs the extra dask")
     assert Running("dask", scheduler="tcp://a:1").threads is None
