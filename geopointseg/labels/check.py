@@ -8,12 +8,11 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import write_json
 from geopointseg.labels.advice import explain_miss, remarks_on_places, remarks_on_rasters
-from geopointseg.labels.burn import burn_by_tile
+from geopointseg.labels.covered import covered, why_not
 from geopointseg.labels.geopackage import require_geopackage
 from geopointseg.labels.points import (
     OWN_COLUMNS,
@@ -27,13 +26,12 @@ from geopointseg.labels.points import (
 from geopointseg.labels.split import Split, hold_out
 from geopointseg.labels.vector import PointSource
 from geopointseg.legend.classify import Classified
-from geopointseg.raster import Raster, parse_crs, read, valid
+from geopointseg.raster import Raster, parse_crs
 from geopointseg.statistics import open_rasters
 from geopointseg.words import counted
 
 __all__ = ["STATUS", "CheckReport", "check", "check_file", "check_points"]
 
-TILE = 512  # pixels; features are looked up tile by tile, so that a raster is never held whole
 STATUS = {  # in the words of the notes; each feature's own reason says more
     "outside": "outside every raster",
     "nodata": "on pixels without data",
@@ -166,7 +164,7 @@ def check_points(
     """
     names = np.array([*found.classes.names, ""], dtype=object)  # of class -1
     ids = found.class_id.fillna(-1).to_numpy(np.int64)
-    counts = _count_pixels(features.geometry.where(ids >= 0, None), ids, rasters)
+    counts = covered(features.geometry.where(ids >= 0, None), ids, rasters)
     status = np.select(
         [counts.fresh > 0, counts.contested > 0, counts.valid > 0, counts.seen > 0],
         ["used", "conflict", "duplicate", "nodata"],
@@ -191,7 +189,7 @@ def check_points(
         reason[i] = f"same pixel and class as feature {fid[counts.twin[i]]}"
     partly = (status == "used") & (counts.fresh < counts.seen) & (counts.seen > 1)
     for i in np.flatnonzero(partly):
-        reason[i] = f"labels {counts.fresh[i]} of its {counts.seen[i]} pixels: the others " + _why_not(
+        reason[i] = f"labels {counts.fresh[i]} of its {counts.seen[i]} pixels: the others " + why_not(
             counts, i, rival[i]
         )
 
@@ -211,63 +209,6 @@ def check_points(
         remarks.append(f"fields with the name of one of ours: {kept}")
     remarks += [*remarks_on_places(out, found.classes, rasters), *remarks_on_rasters(out, rasters)]
     return out, tuple(remarks)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pixels:
-    """Of every feature, over all rasters."""
-
-    seen: NDArray[np.int64]
-    """Pixels it covers."""
-    valid: NDArray[np.int64]
-    """Those with data."""
-    contested: NDArray[np.int64]
-    """Those of them that a feature of another class covers, too."""
-    fresh: NDArray[np.int64]
-    """Those of the others that no earlier feature covers."""
-    rival: NDArray[np.int64]
-    """Another class that covers a contested pixel; -1 for none."""
-    twin: NDArray[np.int64]
-    """Position of an earlier feature of the same class that covers one of its pixels; -1 for none."""
-
-
-def _count_pixels(geometry: gpd.GeoSeries, ids: NDArray[np.int64], rasters: Sequence[Raster]) -> _Pixels:
-    """Count the pixels of every feature, tile by tile."""
-    n = len(geometry)
-    counts = _Pixels(*(np.zeros(n, np.int64) for _ in range(4)), *(np.full(n, -1, np.int64) for _ in range(2)))
-    for raster in rasters:
-        for window, feature, rows, cols in burn_by_tile(geometry, raster.grid, TILE):
-            if not len(feature):
-                continue
-            good = valid(read(raster, window))[rows, cols]
-            np.add.at(counts.seen, feature, 1)
-            np.add.at(counts.valid, feature[good], 1)
-            feature, pixel = feature[good], (rows * window.width + cols)[good]
-            order = np.lexsort((feature, pixel))
-            feature, pixel = feature[order], pixel[order]
-            first = np.flatnonzero(np.diff(pixel, prepend=-1))  # the earliest feature of every pixel
-            size = np.diff(np.append(first, len(pixel)))
-            lowest = np.repeat(np.minimum.reduceat(ids[feature], first), size) if len(first) else ids[:0]
-            highest = np.repeat(np.maximum.reduceat(ids[feature], first), size) if len(first) else ids[:0]
-            contested, earliest = lowest < highest, np.repeat(feature[first], size)
-            np.add.at(counts.contested, feature[contested], 1)
-            rival = np.where(ids[feature] == lowest, highest, lowest)
-            counts.rival[feature[contested]] = rival[contested]
-            fresh = ~contested & (feature == earliest)
-            np.add.at(counts.fresh, feature[fresh], 1)
-            repeated = ~contested & ~fresh
-            counts.twin[feature[repeated]] = earliest[repeated]
-    return counts
-
-
-def _why_not(counts: _Pixels, i: np.int64, rival: str) -> str:
-    """Why a used feature does not label all its pixels."""
-    parts = {
-        "hold no data": counts.seen[i] - counts.valid[i],
-        f"are shared with class {rival!r}": counts.contested[i],
-        "are covered by an earlier feature": counts.valid[i] - counts.contested[i] - counts.fresh[i],
-    }
-    return ", ".join(f"{what} ({n})" for what, n in parts.items() if n)
 
 
 def _refuse_hopeless(features: gpd.GeoDataFrame, status: pd.Series, rasters: Sequence[Raster]) -> None:

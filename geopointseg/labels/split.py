@@ -15,13 +15,14 @@ from rasterio.warp import transform_bounds
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.grid import Grid
+from geopointseg.labels.choose import choose_features, choose_groups
+from geopointseg.labels.gap import Shapes, close, pairs
 
 __all__ = ["Split", "hold_out", "parse_length"]
 
 Method = Literal["blocks", "features", "random", "rasters"]
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Shapes = NDArray[np.object_]
 
 BLOCK = 256  # pixels: about what the network sees at once
 BLOCKS_ACROSS = 6, 64  # at least, so that there is something to choose from; at most, so that choosing comes to an end
@@ -103,19 +104,19 @@ def hold_out(
             f"expected at most {MOST_GROUPS} blocks, features or groups to choose from, got {len(ground)}: "
             "choose a larger --block, or --split random"
         )
-    closed = _close(shapes, group, ground, gap)
-    feature, near = _pairs(shapes, closed)
+    closed = close(shapes, group, ground, gap)
+    feature, near = pairs(shapes, closed)
     _, class_of = np.unique(used["class_id"].to_numpy(dtype=np.int64), return_inverse=True)
     rng = np.random.default_rng(seed)
     if groups is not None and _says_what_to_do(groups):
         chosen = np.unique(group[(groups.str.lower() == "test").fillna(False).to_numpy(bool)])
     elif plan.split == "random":
-        chosen = _draw(class_of, plan.held_out, rng)
+        chosen = choose_features(class_of, plan.held_out, rng)
     else:
         held, lost = (np.zeros((len(closed), class_of.max(initial=-1) + 1), np.int64) for _ in range(2))
         np.add.at(held, (group, class_of), 1)
         np.add.at(lost, (near, class_of[feature]), 1)
-        chosen = _choose(held, np.maximum(held, lost), plan.held_out, rng)
+        chosen = choose_groups(held, np.maximum(held, lost), plan.held_out, rng)
 
     split = np.where(np.isin(group, chosen), "test", "train").astype(object)
     aside = feature[np.isin(near, chosen)]
@@ -169,9 +170,9 @@ def _as_before(shapes: Shapes, inner: Floats, before: gpd.GeoDataFrame, grid: Gr
             "out, or hold out blocks from the first round on"
         )
     split = np.full(len(shapes), "train", object)
-    split[_pairs(shapes, closed)[0]] = "gap"
+    split[pairs(shapes, closed)[0]] = "gap"
     nudged = inner + NUDGE * np.array(grid.pixel_size[::-1])
-    split[_pairs(shapely.points(nudged), ground)[0]] = "test"
+    split[pairs(shapely.points(nudged), ground)[0]] = "test"
     return split
 
 
@@ -265,78 +266,3 @@ def _groups(
         corner = origin + block * side
         return group.ravel(), shapely.box(*corner.T, *(corner + side).T)
     return np.arange(len(inner)), np.full(len(inner), shapely.Polygon())
-
-
-def _close(shapes: Shapes, group: Integers, ground: Shapes, gap: Floats) -> Shapes:
-    """The ground of every group and of its features, with the gap around: what nothing else trains on."""
-    west, south, east, north = shapely.bounds(ground).T
-    closed: Shapes = np.where(
-        shapely.is_empty(ground),
-        shapely.Polygon(),
-        shapely.box(west - gap[0], south - gap[1], east + gap[0], north + gap[1]),
-    )
-    alone = np.flatnonzero(shapely.is_empty(ground)[group] | (shapely.get_dimensions(shapes) > 0))
-    grown = _grow(shapes[alone], gap)
-    if len(ground) == len(shapes) == len(alone):  # every feature by itself
-        return grown
-    for number in np.unique(group[alone]):
-        closed[number] = shapely.union_all([closed[number], *grown[group[alone] == number]])
-    return closed
-
-
-def _grow(shapes: Shapes, gap: Floats) -> Shapes:
-    """Shapes with the gap (x, y) around them; without a gap only polygons are left."""
-    if not gap.any():
-        grown: Shapes = np.where(shapely.get_dimensions(shapes) == 2, shapes, shapely.Polygon())
-    else:
-        circles = shapely.buffer(shapely.transform(shapes, lambda xy: xy / gap), 1.0)
-        grown = shapely.transform(circles, lambda xy: xy * gap)
-    return grown
-
-
-def _pairs(shapes: Shapes, closed: Shapes) -> tuple[Integers, Integers]:
-    """Features, and groups whose closed ground they touch."""
-    near, feature = shapely.STRtree(shapes).query(closed, predicate="intersects")  # prepares `closed`, the larger
-    return feature, near
-
-
-def _draw(class_of: Integers, share: float, rng: np.random.Generator) -> Integers:
-    """Features at random, the share of each class."""
-    want = _wanted(np.bincount(class_of), share)
-    picks = [rng.permutation(np.flatnonzero(class_of == c))[:n] for c, n in enumerate(want)]
-    return np.sort(np.concatenate([np.zeros(0, np.int64), *picks]))
-
-
-def _wanted(total: Integers, share: float) -> Integers:
-    """How many of each class are to be held out: of less than five none, else at least one."""
-    want: Integers = np.where(total >= 5, np.maximum(1, np.round(share * total)), 0).astype(np.int64) * (share > 0)
-    return want
-
-
-def _choose(held: Integers, lost: Integers, share: float, rng: np.random.Generator) -> Integers:
-    """Groups to hold out, greedily: the one that serves the classes still short of their share best, while it pays.
-
-    Args:
-        held: (groups, classes) features.
-        lost: (groups, classes) features with those in the gap: none of them trains.
-        share: Share of each class wanted.
-        rng: Breaks ties.
-    """
-    total = held.sum(axis=0)
-    want = _wanted(total, share)
-    weight = np.where(want > 0, 1 / np.maximum(want, 1), 1.0)
-    left, order, chosen = want.copy(), rng.permutation(len(held)), []
-    gone = np.zeros_like(total)
-    while len(order):
-        served = np.minimum(held[order], np.maximum(left, 0)) @ weight
-        spilt = np.maximum(held[order] - np.maximum(left, 0), 0) @ weight
-        gain = served - 0.5 * spilt
-        gain[(gone + lost[order] >= total).any(axis=1)] = 0  # would leave a class nothing to train on
-        best = int(np.argmax(gain))
-        if gain[best] <= 0:
-            break
-        chosen.append(order[best])
-        left -= held[order[best]]
-        gone += lost[order[best]]
-        order = np.delete(order, best)
-    return np.sort(np.array(chosen, dtype=np.int64))
