@@ -26,6 +26,7 @@ from geopointseg.learning.class_weights import Rule
 from geopointseg.learning.data import PointDataModule, check_plan
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.keeping import LAST, Keeping
+from geopointseg.learning.models import build_model
 from geopointseg.learning.objective import Loss, read_loss
 from geopointseg.learning.precision import Precision
 from geopointseg.learning.resume import last_of
@@ -114,6 +115,8 @@ def run(
     plan = choose(preset, steps=steps, chip=chip, batch_size=batch_size, backbone=backbone)
     check_plan(chip=plan.chip, steps=plan.steps, minutes=minutes, seed=seed)
     read_loss(loss)
+    if backbone and not warm_start:
+        build_model("unet", 1, 2, backbone=backbone)  # refuses an unknown one before anything is done
     if compare_splits and warm_start:
         raise GeoPointSegError(
             "expected a training from the start to compare splits, got a warm start, whose model may have seen the points "

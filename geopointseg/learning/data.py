@@ -14,6 +14,7 @@ from torchgeo.datamodules import GeoDataModule
 from geopointseg.errors import GeoPointSegError
 from geopointseg.labels.points import load_points
 from geopointseg.learning.augment import FLIPS_AND_TURNS, Augmentation, augment, numbered_apart
+from geopointseg.learning.belonging import require_masks_of
 from geopointseg.learning.class_weights import By, ClassWeights, Rule, label_amounts, weigh_classes
 from geopointseg.learning.datasets import HeldOut, Imagery, Labels, Regions, Sample
 from geopointseg.learning.samplers import Balance, PointGeoSampler, Shard, TileGeoSampler
@@ -90,8 +91,8 @@ class PointDataModule(GeoDataModule):
             class_weights_beta: Of the effective number of labels.
 
         Raises:
-            GeoPointSegError: a number that cannot work, a missing pseudo-mask, one on another grid than its raster, or,
-                where classes are to be weighed, one without labels or with ids that are no class.
+            GeoPointSegError: a number that cannot work, a missing pseudo-mask, one on another grid than its raster or made
+                from other points, or, where classes are to be weighed, one without labels or with ids that are no class.
         """
         check_plan(chip=chip, steps=steps, seed=seed)
         if num_workers is None:
@@ -115,6 +116,7 @@ class PointDataModule(GeoDataModule):
         """In how many parts a batch goes through the network, where memory is too small for all of it."""
         self.weight_power = weight_power
         self.labels = Labels(self.rasters, Path(masks), power=weight_power)
+        require_masks_of(self.points, self.rasters, [mask.path for mask, _ in self.labels.pairs])
         self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)
         names, pairs = self.points.classes.names, [self.labels.pairs[i] for i in self.train_sites.rasters]
         self.class_weights: ClassWeights | None = None

@@ -1,6 +1,7 @@
 """Training: one call from data to model."""
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from geopointseg.learning.judge import check_bfloat16, judge
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
 from geopointseg.learning.precision import Precision, precision, to_predict_in
-from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, steps_done
+from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, refuse_finished, steps_done
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -117,9 +118,9 @@ def loggers(out: Path) -> list[Logger]:
     return [CSVLogger(out, name="", version="log"), TensorBoardLogger(out, name="", version="log")]
 
 
-def max_time(minutes: float | None) -> dict[str, float] | None:
-    """Minutes as Lightning's Trainer takes them."""
-    return None if minutes is None else {"minutes": minutes}
+def max_time(minutes: float | None) -> dict[str, int] | None:
+    """Minutes as Lightning's Trainer takes them, in whole seconds."""
+    return None if minutes is None else {"seconds": max(1, round(60 * minutes))}
 
 
 def fit(
@@ -175,13 +176,20 @@ def fit(
     if not (resume and is_finished(checkpoint, plan)):
         start = last if resume and last.exists() else None
         if first and resume and not start:
+            if not overwrite:
+                refuse_finished(checkpoint, plan)
             _require_free(out, overwrite=overwrite)
         if start:
             data.pieces = read_broken_off(start, plan)["pieces"]
         callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # undeclared in 2.6
         callbacks += [*keeping.callbacks(last.parent), Saving(last, plan)]
         with replacing(checkpoint, overwrite=overwrite or resume) if first else nullcontext(checkpoint) as partial:
-            _train(trainer, task, data, start, last)
+            try:
+                _train(trainer, task, data, start, last)
+            except KeyboardInterrupt:
+                if first and last.exists() and (done := steps_done(last)):
+                    log.warning("the same command with --resume goes on from step %d", done)
+                raise
             keeping.take(task, callbacks)
             task.eval()
             task.agreement = check_bfloat16(task, data)
@@ -224,8 +232,19 @@ def _plan(
     trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, trained_on: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All that the weights depend on, by name: where it is the same, so is the training."""
-    own = {"batch_size": data.batch_size, "processes": trainer.world_size, "precision": trainer.precision}
-    return {**task.hparams, **own, "points and masks": trained_on}
+    own = {
+        "weights": str(task.weights),
+        "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
+        "batch_size": data.batch_size,
+        "accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "gradient_clip_val": trainer.gradient_clip_val,
+        "processes": trainer.world_size,
+        "precision": trainer.precision,
+    }
+    card = dict(task.hparams["card"])
+    sampling = card.pop("sampling", {})
+    learnt = {name: value for name, value in task.hparams.items() if name != "card"}
+    return {**card, **sampling, **learnt, **own, "points and masks": trained_on}
 
 
 def _train(
@@ -264,6 +283,7 @@ def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDat
     """Lightning's training without what would worry nobody but its authors.
 
     Raises:
+        GeoPointSegError: the network takes no single chip.
         KeyboardInterrupt: the user stopped it.
     """
     with warnings.catch_warnings():
@@ -277,3 +297,10 @@ def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDat
             trainer.fit(task, data, ckpt_path=start, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from None
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise GeoPointSegError(
+                f"expected 2 chips or more at a time for {task.hparams['model']}, whose coarsest level is a single pixel, got 1: "
+                "take a larger data.batch_size, or another network"
+            ) from error

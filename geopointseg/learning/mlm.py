@@ -48,7 +48,7 @@ def describe(
         "mlm:framework": "PyTorch",
         "mlm:framework_version": torch.__version__,
         "mlm:total_parameters": sum(parameter.numel() for parameter in task.parameters()),
-        **_pretrained(task.hparams.get("weights")),
+        **_pretrained(task.weights),
         "mlm:hyperparameters": dict(options),
         "mlm:input": [_input(card)],
         "mlm:output": [_output(card)],
@@ -139,7 +139,7 @@ def _output(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pretrained(weights: object) -> dict[str, Any]:
     """What training began with: no path, which would say something of the machine."""
-    if not weights:
+    if weights in (None, False, "none"):
         return {"mlm:pretrained": False, "mlm:pretrained_source": None}
     source = "ImageNet" if weights is True else Path(str(weights)).name
     return {"mlm:pretrained": True, "mlm:pretrained_source": source}

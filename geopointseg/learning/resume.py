@@ -21,7 +21,7 @@ from lightning.pytorch.loggers import CSVLogger
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 
-__all__ = ["Saving", "is_finished", "last_of", "read_broken_off", "steps_done"]
+__all__ = ["Saving", "is_finished", "last_of", "read_broken_off", "refuse_finished", "steps_done"]
 
 EVERY = 30.0  # seconds between two checkpoints at least: writing one takes a fraction of a second
 
@@ -106,6 +106,19 @@ def read_broken_off(path: Path, plan: Plan) -> dict[str, Any]:
 def is_finished(path: Path, plan: Plan) -> bool:
     """Whether a training of this plan has run to its end: `path` is the checkpoint that it leaves then."""
     return path.is_file() and not _differences(_read(path)["plan"], plan)
+
+
+def refuse_finished(path: Path, plan: Plan) -> None:
+    """Say what is another in a training that has ended than in the one that was to go on.
+
+    Raises:
+        GeoPointSegError: there is one, of another plan.
+    """
+    if path.is_file() and (odd := _differences(_read(path)["plan"], plan)):
+        raise GeoPointSegError(
+            f"expected the arguments of the training that has ended, got others ({', '.join(odd)}) than those of {path}: give "
+            "the same, another folder, or --overwrite to begin anew"
+        )
 
 
 def steps_done(path: Path) -> int:

@@ -37,6 +37,7 @@ def train(arguments: list[str]) -> TrainReport:
                 save_config_callback=None,
                 seed_everything_default=0,
                 trainer_defaults={k: v for k, v in defaults.items() if k not in ("max_steps", "max_time")},
+                auto_configure_optimizers=False,  # the task has its own
                 parser_kwargs={"prog": "geopointseg train", "exit_on_error": False},
             )
         except ArgumentError as error:

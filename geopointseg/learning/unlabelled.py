@@ -184,7 +184,7 @@ def lesson(
     found = mask.where(mask != UNLABELLED, found)
     if how.gate:
         found = mask.where(mask != UNLABELLED, agreed(found, regions, logits.shape[1]))
-    share = (found != UNLABELLED).sum() / inside.sum().clamp_min(1)
+    share = ((found != UNLABELLED) & inside).sum() / inside.sum().clamp_min(1)
     harder = Augmentation(flips=False, turns=False, classmix=how.classmix, jitter=how.jitter)
     view = {"image": batch["image"], "mask": found, "weight": torch.ones_like(found, dtype=torch.float32)}
     return augment(view, harder, statistics, draw), share

@@ -83,7 +83,13 @@ def study(tmp_path: Path, raster_file: Callable[..., Path], checked_points: Call
             given = dict(raster or {})
             paths.append(raster_file(image, f"{name}.tif", folder=places["images"], **given))
             given = {key: value for key, value in given.items() if key not in ("nodata", "names")}
-            raster_file(mask, f"{name}.tif", folder=places["masks"], dtype="uint8", nodata=255, **given)
+            unlabelled = np.array(mask)
+            for row, col, _, split in clicks:
+                if split == "test" and row < len(mask) and col < len(mask[0]):
+                    unlabelled[row, col] = 255
+            made = raster_file(unlabelled, f"{name}.tif", folder=places["masks"], dtype="uint8", nodata=255, **given)
+            with rasterio.open(made, "r+") as target:
+                target.update_tags(CLASSES=Classes.of(names).to_tag())
             raster_file(weight, f"{name}_weights.tif", folder=places["masks"], dtype="float32", nodata=0, **given)
         points = checked_points(paths[0], clicks, names)
         return PointDataModule([str(p) for p in paths], places["masks"], points, **options)

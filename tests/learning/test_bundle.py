@@ -159,7 +159,7 @@ def test_the_same_task_gives_the_same_bytes(task, tmp_path):
 
 
 def test_weights_that_training_began_with_are_neither_kept_nor_sought(task, tmp_path, offline, monkeypatch):
-    monkeypatch.setitem(task.hparams, "weights", "/elsewhere/somebody/pretrained.pth")
+    monkeypatch.setattr(task, "weights", "/elsewhere/somebody/pretrained.pth")
     folder = save(task, tmp_path / "model")
     assert "somebody" not in (folder / "model.json").read_text()
     assert item_of(folder)["properties"]["mlm:pretrained_source"] == "pretrained.pth"

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from torch.utils.data import DataLoader
 
@@ -123,7 +124,8 @@ def test_rasters_that_overlap_in_part_keep_to_themselves(study, raster_file, tmp
     east = {"origin": (400_000 + 10 * 32, 5_800_000)}
     image, mask, weight = flat(2, mask=1)
     raster_file(image, "east.tif", folder=tmp_path / "images", **east)
-    raster_file(mask, "east.tif", folder=tmp_path / "masks", nodata=255, **east)
+    with rasterio.open(raster_file(mask, "east.tif", folder=tmp_path / "masks", nodata=255, **east), "r+") as made:
+        made.update_tags(CLASSES=module.points.classes.to_tag())
     raster_file(weight, "east_weights.tif", folder=tmp_path / "masks", nodata=0, **east)
     module = PointDataModule(
         [str(tmp_path / "images")], tmp_path / "masks", tmp_path / "points.gpkg", chip=32, steps=4, batch_size=8

@@ -172,6 +172,24 @@ def test_a_loss_that_is_none_is_refused_in_one_line(config, capsys):
 
 
 @pytest.mark.slow
+def test_minutes_end_training_from_the_command_line_too(config, tmp_path):
+    assert main(["train", "--config", str(config), "--data.steps", "100000", "--model.minutes", "0.05"]) == 0
+    assert 0 < torch.load(tmp_path / "result" / "model.ckpt", weights_only=True)["global_step"] < 100_000
+
+
+@pytest.mark.parametrize("option", ["--optimizer=SGD", "--lr_scheduler=StepLR"])
+def test_what_moves_the_weights_is_said_once(option, config, capsys):
+    assert main(["train", "--config", str(config), option]) == 2
+    assert option.split("=")[0] in capsys.readouterr().err
+
+
+def test_a_network_that_takes_no_single_chip_says_so(config, capsys):
+    one = ["--data.batch_size", "1", "--model.model", "deeplabv3+"]
+    assert main(["train", "--config", str(config), *one]) == 2
+    assert "expected 2 chips or more at a time for deeplabv3+" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_an_option_overrides_the_file(config, tmp_path):
     assert main(["train", "--config", str(config), "--data.steps", "3", "--out", str(tmp_path / "other")]) == 0
     assert torch.load(tmp_path / "other" / "model.ckpt", weights_only=True)["global_step"] == 3

@@ -132,6 +132,14 @@ def line(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("broken_off")
+def test_who_interrupts_a_training_hears_how_to_go_on(caplog):
+    assert "the same command with --resume goes on from step 5" in [
+        one.getMessage() for one in caplog.get_records("setup")
+    ]
+
+
+@pytest.mark.slow
 def test_hours_of_training_are_not_lost_unasked(broken_off, stopped_at, tmp_path, capsys):
     capsys.readouterr()
     assert stopped_at(-1, *broken_off) == 2
@@ -144,6 +152,9 @@ def test_other_arguments_are_not_resumed(broken_off, stopped_at, capsys):
     capsys.readouterr()
     assert stopped_at(-1, *broken_off, "--resume", "--model.lr", "0.5", "--data.batch_size", "3") == 2
     assert "expected the arguments of the training that was broken off, got others (batch_size, lr)" in line(capsys)
+    odd = ["--trainer.gradient_clip_val", "5", "--trainer.accumulate_grad_batches", "2", "--seed_everything", "7"]
+    assert stopped_at(-1, *broken_off, "--resume", *odd) == 2
+    assert "got others (accumulate_grad_batches, gradient_clip_val, seed_everything)" in line(capsys)
 
 
 @pytest.mark.slow
@@ -171,10 +182,11 @@ def test_averages_and_the_best_weights_go_on_too(config, stopped_at, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_that_has_ended_is_not_repeated(config, stopped_at, tmp_path):
+def test_a_training_that_has_ended_is_not_repeated(config, stopped_at, tmp_path, capsys):
     command = ["train", "--config", config, "--out", tmp_path / "out", "--resume"]
     assert stopped_at(-1, *command) == 0
     stamp = (tmp_path / "out" / "model.ckpt").stat().st_mtime_ns
     assert stopped_at(0, *command) == 0  # there is no step to be stopped at
     assert (tmp_path / "out" / "model.ckpt").stat().st_mtime_ns == stamp
     assert stopped_at(-1, *command, "--data.seed", "1") == 2  # another training would replace it
+    assert "expected the arguments of the training that has ended, got others (seed)" in capsys.readouterr().err

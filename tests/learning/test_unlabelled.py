@@ -126,6 +126,11 @@ def test_what_is_no_region_is_not_labelled(gate):
     assert share == 1
 
 
+def test_guesses_in_held_out_ground_are_no_share_of_what_may_have_a_label():
+    _, share = taught([[0.6, 0.6, 0.6]], [[NO, 1, 1]], [[1, 0, 0]], gate=False)
+    assert share == 0
+
+
 def test_the_student_sees_another_light_and_the_same_draw_gives_the_same():
     one, again, other = (taught([[0.99, 0.01]], [[NO, NO]], gate=False, jitter=0.5, seed=seed)[0] for seed in (0, 0, 1))
     assert one["image"].abs().min() > 0
