@@ -200,6 +200,21 @@ def test_a_second_run_into_the_folder_is_refused(made, scene, clicks):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+def test_a_backbone_that_nobody_knows_is_refused_before_anything_is_made(scene, clicks, tmp_path):
+    with pytest.raises(
+        GeoPointSegError, match="expected a backbone that segmentation-models-pytorch knows for unet, got 'foo'"
+    ):
+        run(
+            raster=[str(scene.image)],
+            source=PointSource(clicks, "cover"),
+            split=Split(),
+            spreading=Spreading(),
+            out=tmp_path / "out",
+            backbone="foo",
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_same_seed_same_map(scene, clicks, tmp_path):
     maps = []
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):

@@ -18,7 +18,7 @@ def draw_curves(path: Path, log: Path) -> Path:
     if "train_loss" in frame:  # not after fewer steps than are between two lines of the log
         loss = frame.dropna(subset=["train_loss"])
         left.plot(loss["step"], loss["train_loss"], color="#0072b2", lw=1)
-    left.set(title="training loss", xlabel="step", ylabel="loss on labelled pixels", ylim=(0, None))
+    left.set(title="training loss", xlabel="step", ylabel="loss", ylim=(0, None))
     for column, name, color in (("val_miou", "mean IoU", "#d55e00"), ("val_oa", "overall accuracy", "#009e73")):
         if column in frame:
             one = frame.dropna(subset=[column])
