@@ -41,6 +41,7 @@ FLOORS = (
     ("geopointseg.maps",),
     ("geopointseg.clustering",),
     ("pipelines", "geopointseg.cli"),
+    ("geopointseg.__main__",),
 )
 FLOOR_OF = {name: level for level, names in enumerate(FLOORS) for name in names}
 LIGHT = [name for names in FLOORS[:6] for name in names]
