@@ -48,7 +48,7 @@ class PointDataModule(GeoDataModule):
 
     def __init__(
         self,
-        rasters: list[str],
+        rasters: list[str] | str,
         masks: Path,
         points: Path,
         chip: int = 128,
@@ -69,7 +69,7 @@ class PointDataModule(GeoDataModule):
         """Open everything and check that it fits together.
 
         Args:
-            rasters: Raster files, folders or globs.
+            rasters: Raster file, folder or glob, or several.
             masks: Folder that 'geopointseg mask' wrote.
             points: GeoPackage that 'geopointseg check' wrote.
             chip: Side of a training chip in pixels, 32 or more; multiples of 32 waste nothing.
@@ -107,7 +107,9 @@ class PointDataModule(GeoDataModule):
                 "change the one that is wrong"
             )
         super().__init__(Imagery, batch_size, num_workers=num_workers)
-        self.rasters, self.statistics = open_rasters(rasters, crs=crs, nodata=nodata)
+        self.rasters, self.statistics = open_rasters(
+            [rasters] if isinstance(rasters, str) else rasters, crs=crs, nodata=nodata
+        )
         self.points = load_points(points)
         self.chip, self.seed, self.balance, self.train_fraction = chip, seed, balance, train_fraction
         self.augmentation = augmentation

@@ -191,7 +191,8 @@ def test_a_network_that_takes_no_single_chip_says_so(config, capsys):
 
 @pytest.mark.slow
 def test_an_option_overrides_the_file(config, tmp_path):
-    assert main(["train", "--config", str(config), "--data.steps", "3", "--out", str(tmp_path / "other")]) == 0
+    options = ["--data.steps", "3", "--data.rasters", str(tmp_path / "images"), "--out", str(tmp_path / "other")]
+    assert main(["train", "--config", str(config), *options]) == 0
     assert torch.load(tmp_path / "other" / "model.ckpt", weights_only=True)["global_step"] == 3
     assert not (tmp_path / "result").exists()
 
