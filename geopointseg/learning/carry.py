@@ -1,9 +1,8 @@
 """Carrying on: a training that starts from the weights of the last one, when points have been added."""
 
-from torch import nn
-
 from geopointseg.errors import GeoPointSegError
 from geopointseg.learning.task import PointSegmentationTask
+from geopointseg.learning.weights import encoder_of
 
 __all__ = ["carry_on"]
 
@@ -38,7 +37,7 @@ def carry_on(task: PointSegmentationTask, last: PointSegmentationTask) -> str:
     if task.classes.names == last.classes.names:
         task.model.load_state_dict(last.model.state_dict())
         return "all weights of the last model"
-    new, old = _encoder(task.model), _encoder(last.model)
+    new, old = encoder_of(task.model), encoder_of(last.model)
     if new is None or old is None:
         raise GeoPointSegError(
             f"expected the classes of the model to start from, {', '.join(last.classes.names)}, got "
@@ -46,9 +45,3 @@ def carry_on(task: PointSegmentationTask, last: PointSegmentationTask) -> str:
         )
     new.load_state_dict(old.state_dict())
     return "the encoder of the last model, which had other classes"
-
-
-def _encoder(network: nn.Module) -> nn.Module | None:
-    """The part of a network that knows no classes; None where it has no such part."""
-    found = getattr(network, "encoder", getattr(network, "backbone", None))
-    return found if isinstance(found, nn.Module) else None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from geopointseg.errors import GeoPointSegError
 
-__all__ = ["fill", "read_weights", "spread"]
+__all__ = ["encoder_of", "fill", "read_weights", "spread"]
 
 # What Lightning, DDP and the various tasks put before the names of weights.
 PREFIXES = ("", "model.", "module.", "encoder.", "backbone.", "model.encoder.", "model.backbone.", "backbone.model.")
@@ -46,6 +46,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def encoder_of(network: nn.Module) -> nn.Module | None:
+    """The part of a network that knows no classes; None where it has no such part."""
+    found = getattr(network, "encoder", getattr(network, "backbone", None))
+    return found if isinstance(found, nn.Module) else None
+
+
 def fill(network: nn.Module, state: Mapping[str, Tensor], source: str, *, in_channels: int, num_classes: int) -> None:
     """Copy weights into a network, all of it or its encoder, whichever they are for.
 
@@ -62,7 +68,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], source: str, *, in_cha
     Raises:
         GeoPointSegError: weights of another architecture, or for another number of bands; nothing is copied.
     """
-    encoder = getattr(network, "encoder", getattr(network, "backbone", None))
+    encoder = encoder_of(network)
     parts = [network, encoder, getattr(encoder, "model", None)]  # the last is timm's model within SMP's encoder
     matches = []
     for part in (part for part in parts if part is not None):
