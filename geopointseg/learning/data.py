@@ -22,7 +22,7 @@ from geopointseg.learning.sites import share, sites
 from geopointseg.learning.unlabelled import NOTHING
 from geopointseg.statistics import open_rasters
 
-__all__ = ["PointDataModule", "check_plan"]
+__all__ = ["EPOCH", "PointDataModule", "check_plan"]
 
 TENSORS = ("image", "mask", "weight", "regions")
 EPOCH = 50  # steps at most: from one look at the held-out points to the next

@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from geopointseg.errors import GeoPointSegError
-from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.data import EPOCH, PointDataModule
 from geopointseg.learning.fit import TrainReport, fit, loggers, max_time, trainer_options
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.task import PointSegmentationTask
@@ -24,7 +24,7 @@ def train(arguments: list[str]) -> TrainReport:
     Returns:
         The files made, and the account of the loss.
     """
-    defaults = trainer_options(Path(), steps=1) | {"logger": False}  # those of the file come on top of ours
+    defaults = trainer_options(Path(), steps=EPOCH) | {"logger": False}  # those of the file come on top of ours
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*LightningCLI's args parameter.*")  # that is how we call it
         warnings.filterwarnings("ignore", message="(?s).*(Jsonargparse|was deprecated in v4)")  # within Lightning 2.6
@@ -53,6 +53,7 @@ def train(arguments: list[str]) -> TrainReport:
     out = Path(parsed.config["out"])
     trainer = parsed.trainer
     trainer.loggers = loggers(out) + trainer.loggers
+    trainer.log_every_n_steps = min(trainer.log_every_n_steps, parsed.datamodule.epoch_steps)  # type: ignore[attr-defined]  # undeclared in 2.6
     own = {name: parsed.config[name] for name in ("overwrite", "resume")}
     return fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
 
