@@ -233,7 +233,7 @@ def _plan(
 ) -> dict[str, Any]:
     """All that the weights depend on, by name: where it is the same, so is the training."""
     own = {
-        "weights": str(task.weights),
+        "weights": Path(str(task.weights)).name,  # no path of the machine
         "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
         "batch_size": data.batch_size,
         "accumulate_grad_batches": trainer.accumulate_grad_batches,
