@@ -34,6 +34,7 @@ from torchgeo.samplers import RandomGeoSampler
 from benchmarks.harness import DATA, finish, options, race, table
 from geopointseg.classes import UNLABELLED
 from geopointseg.labels.draw import draw
+from geopointseg.labels.points import load_points
 from geopointseg.labels.pseudomask import mask_paths
 from geopointseg.learning.augment import augment
 from geopointseg.learning.data import PointDataModule
@@ -74,6 +75,9 @@ def write_study(folder: Path, count: int, steps: int) -> PointDataModule:
         masks.append(mask)
     points = folder / "points.gpkg"
     draw([str(mask) for mask in masks], per_class=20, out=points, names=dict(enumerate(NAMES)), held_out=0)
+    for mask in masks:
+        with rasterio.open(mask, "r+") as made:
+            made.update_tags(CLASSES=load_points(points).classes.to_tag())
     data = PointDataModule(
         [str(image) for image in images],
         folder / "masks",
