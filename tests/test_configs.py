@@ -21,6 +21,7 @@ from pipelines.points_to_map import run
 from pipelines.presets import PRESETS
 
 RECIPES = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+EVERY_STEP = ["--trainer.log_every_n_steps", "1"]
 QUICKLY = ["--data.steps", "2", "--data.batch_size", "2", "--data.num_workers", "0"]
 OFFLINE = ["--model.weights", "none"]
 TOO_LARGE = {"best_gpu": ["--data.chip", "64"]}  # for a CPU; the others keep their chips
@@ -57,7 +58,7 @@ def test_the_recipes_are_these():
 def test_a_recipe_trains_as_it_stands(recipe, place, monkeypatch):
     monkeypatch.chdir(place)
     path = next(path for path in RECIPES if path.stem == recipe)
-    assert main(["train", "--config", str(path), *QUICKLY, *OFFLINE, *TOO_LARGE.get(recipe, [])]) == 0
+    assert main(["train", "--config", str(path), *QUICKLY, *OFFLINE, *EVERY_STEP, *TOO_LARGE.get(recipe, [])]) == 0
     made = place / keys(recipe)["out"]
     losses = pd.read_csv(made / "log" / "metrics.csv")["train_loss"].dropna()
     assert len(losses) == 2
