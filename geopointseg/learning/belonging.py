@@ -13,7 +13,7 @@ from geopointseg.labels.points import Points
 from geopointseg.learning.sites import Sites, sites
 from geopointseg.raster import Raster, raster_classes, read_labels
 
-__all__ = ["require_masks_of"]
+__all__ = ["labels_at", "require_masks_of"]
 
 TILE = 512  # pixels that are read at a time
 

@@ -1,10 +1,8 @@
 """Training: one call from data to model."""
 
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +24,15 @@ from geopointseg.learning.judge import check_bfloat16, judge
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
 from geopointseg.learning.precision import Precision, precision, to_predict_in
-from geopointseg.learning.resume import Saving, is_finished, last_of, read_broken_off, refuse_finished, steps_done
+from geopointseg.learning.resume import (
+    Saving,
+    is_finished,
+    last_of,
+    plan_of,
+    read_broken_off,
+    refuse_finished,
+    steps_done,
+)
 from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 
@@ -172,7 +178,7 @@ def fit(
         )
     report = TrainReport(out, task.terms, data.class_weights, keeping)
     trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
-    plan = _plan(trainer, task, data, trained_on) | {"keeping": asdict(keeping)}
+    plan = plan_of(trainer, task, data, trained_on) | {"keeping": asdict(keeping)}
     if not (resume and is_finished(checkpoint, plan)):
         start = last if resume and last.exists() else None
         if first and resume and not start:
@@ -226,25 +232,6 @@ def _require_free(out: Path, *, overwrite: bool) -> None:
             "begin anew"
         )
     last.unlink(missing_ok=True)
-
-
-def _plan(
-    trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, trained_on: Mapping[str, Any]
-) -> dict[str, Any]:
-    """All that the weights depend on, by name: where it is the same, so is the training."""
-    own = {
-        "weights": Path(str(task.weights)).name,  # no path of the machine
-        "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
-        "batch_size": data.batch_size,
-        "accumulate_grad_batches": trainer.accumulate_grad_batches,
-        "gradient_clip_val": trainer.gradient_clip_val,
-        "processes": trainer.world_size,
-        "precision": trainer.precision,
-    }
-    card = dict(task.hparams["card"])
-    sampling = card.pop("sampling", {})
-    learnt = {name: value for name, value in task.hparams.items() if name != "card"}
-    return {**card, **sampling, **learnt, **own, "points and masks": trained_on}
 
 
 def _train(

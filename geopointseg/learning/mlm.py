@@ -13,6 +13,7 @@ import torch
 from rasterio.crs import CRS
 
 from geopointseg import __version__
+from geopointseg.learning.models import RANDOM
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.stac import STAC, TIMELESS, extensions, stac_classes
 
@@ -139,7 +140,7 @@ def _output(card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _pretrained(weights: object) -> dict[str, Any]:
     """What training began with: no path, which would say something of the machine."""
-    if weights in (None, False, "none"):
+    if weights in RANDOM:
         return {"mlm:pretrained": False, "mlm:pretrained_source": None}
     source = "ImageNet" if weights is True else Path(str(weights)).name
     return {"mlm:pretrained": True, "mlm:pretrained_source": source}

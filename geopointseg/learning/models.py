@@ -15,7 +15,7 @@ from geopointseg.learning.fetch import HUB_FILES, find_weights, from_hub, from_u
 from geopointseg.learning.networks import FCN, AnySize, Auxiliary, PlainUNet, ResNet18Transposed
 from geopointseg.learning.weights import fill, read_weights
 
-__all__ = ["NETWORKS", "Model", "build_model", "default_backbone"]
+__all__ = ["NETWORKS", "RANDOM", "Model", "build_model", "default_backbone"]
 
 Model = Literal[
     "unet",
@@ -58,6 +58,7 @@ class _DPT(AnySize, smp.DPT):  # type: ignore[misc]
     multiple = 32  # its levels have strides of 4, 8, 16 and 32 pixels, whatever the patch
 
 
+RANDOM = (None, False, "none")  # weights of a random start
 SMP = {
     "unet": _Unet,
     "linknet": _Linknet,
@@ -119,7 +120,7 @@ def build_model(
         network = NETWORKS[name](in_channels, num_classes)
     else:
         network = Auxiliary(name, in_channels, num_classes)
-    if weights not in (None, False, "none"):
+    if weights not in RANDOM:
         if weights is True or weights == "imagenet":
             path = _imagenet(name, network, backbone)
         else:

@@ -7,6 +7,7 @@ takes: optimiser, schedule, the weights, the position of the sampler, and the lo
 import csv
 import json
 import math
+import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -20,12 +21,33 @@ from lightning.pytorch.loggers import CSVLogger
 
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
+from geopointseg.learning.data import PointDataModule
+from geopointseg.learning.task import PointSegmentationTask
 
-__all__ = ["Saving", "is_finished", "last_of", "read_broken_off", "refuse_finished", "steps_done"]
+__all__ = ["Saving", "is_finished", "last_of", "plan_of", "read_broken_off", "refuse_finished", "steps_done"]
 
 EVERY = 30.0  # seconds between two checkpoints at least: writing one takes a fraction of a second
 
 Plan = Mapping[str, Any]
+
+
+def plan_of(
+    trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, trained_on: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that the weights depend on, by name: where it is the same, so is the training."""
+    own = {
+        "weights": Path(str(task.weights)).name,  # no path of the machine
+        "seed_everything": os.environ.get("PL_GLOBAL_SEED"),
+        "batch_size": data.batch_size,
+        "accumulate_grad_batches": trainer.accumulate_grad_batches,
+        "gradient_clip_val": trainer.gradient_clip_val,
+        "processes": trainer.world_size,
+        "precision": trainer.precision,
+    }
+    card = dict(task.hparams["card"])
+    sampling = card.pop("sampling", {})
+    learnt = {name: value for name, value in task.hparams.items() if name != "card"}
+    return {**card, **sampling, **learnt, **own, "points and masks": trained_on}
 
 
 def last_of(out: Path) -> Path:
