@@ -32,7 +32,7 @@ Answer = Path | str | tuple[Path, ...] | Report
 # command: module:function, what it does, what to do next ({0} is the first file written)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("pipelines.points_to_map:run", "from rasters and points to a map, in one go", "open {0} in a browser"),
-    "demo": ("pipelines.points_to_map:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
+    "demo": ("pipelines.demo:demo", "the whole job on a synthetic scene", "open {0} in a browser"),
     "scene": (
         "geopointseg.scene:write_scene",
         "make a synthetic scene with dense truth",

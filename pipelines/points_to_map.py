@@ -1,7 +1,4 @@
-"""The main job: rasters and labelled points go in, a styled land-cover map and its report come out.
-
-`run` is the story; `demo` tells it on a synthetic scene, whose truth is known everywhere.
-"""
+"""The main job: rasters and labelled points go in, a styled land-cover map and its report come out."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,12 +7,9 @@ from typing import Any
 
 import lightning
 
-from geopointseg.classes import UNLABELLED
 from geopointseg.errors import GeoPointSegError
 from geopointseg.files import new_folder
-from geopointseg.grid import Window
 from geopointseg.labels.check import check
-from geopointseg.labels.draw import draw
 from geopointseg.labels.painter import refuse_idle
 from geopointseg.labels.pseudomask import Spreading, mask
 from geopointseg.labels.split import Split
@@ -34,12 +28,11 @@ from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.maps.assess import Assessment, Trained, against_points, by_place, pair_truth
 from geopointseg.maps.page import Comparison
 from geopointseg.maps.predict import predict
-from geopointseg.raster import creating, find_rasters, open_raster, raster_classes, read_labels
-from geopointseg.scene import write_scene
+from geopointseg.raster import find_rasters
 from pipelines.account import RunReport, Steps, write_account
 from pipelines.presets import PresetName, choose
 
-__all__ = ["RunReport", "demo", "run"]
+__all__ = ["RunReport", "run", "take_folder"]
 
 SEEN = "; it may have been trained on points that are held out now: --held-out-from POINTS keeps what the last round held out"
 KNOWING = ", which may know points that are held out now"
@@ -130,7 +123,7 @@ def run(
     refuse_idle(spreading)
     last = load(warm_start) if warm_start else None  # before it is replaced, should it lie in `out`
     if not resume:
-        _take_folder(out, overwrite=overwrite)
+        take_folder(out, overwrite=overwrite)
     replace = overwrite or resume
 
     checked = check(
@@ -273,7 +266,7 @@ def _compare(held_out: Assessment, others: Sequence[Assessment], split: Split) -
     return Comparison(blocked, random)
 
 
-def _take_folder(out: Path, *, overwrite: bool) -> None:
+def take_folder(out: Path, *, overwrite: bool) -> None:
     """Make the folder, or clear it of what an earlier run logged and drew.
 
     Raises:
@@ -286,54 +279,3 @@ def _take_folder(out: Path, *, overwrite: bool) -> None:
         )
     for stale in (*out.glob("log/*"), *out.glob("confusion_*.png"), *out.glob("reliability_*.png")):
         stale.unlink()
-
-
-def demo(*, out: Path = Path("demo"), seed: int = 0, steps: int = 500, overwrite: bool = False) -> RunReport:
-    """The whole job on a synthetic scene: points on its western half, dense truth on its eastern half.
-
-    Args:
-        out: Folder for everything that is made.
-        seed: Of the scene and of every random choice.
-        steps: Training steps.
-        overwrite: Replace the files of an earlier demo.
-
-    Returns:
-        The files made, and the account of points, pseudo-mask and scores.
-    """
-    check_plan(chip=128, steps=steps, seed=seed)
-    _take_folder(out, overwrite=overwrite)
-    scene = write_scene(out / "scene", seed=seed, overwrite=overwrite)
-    clicks, unseen = out / "scene" / "points.gpkg", out / "scene" / "truth_east.tif"
-    west, south, east, north = open_raster(scene.truth).grid.bounds
-    middle = (west + east) / 2
-    draw(
-        [str(scene.truth)],
-        per_class=100,
-        out=clicks,
-        bounds=(west, south, middle, north),
-        seed=seed,
-        overwrite=overwrite,
-    )
-    _blank_west(scene.truth, unseen)
-    return run(
-        raster=[str(scene.image)],
-        source=PointSource(clicks, "class_name"),
-        split=Split(),
-        spreading=Spreading(),
-        out=out,
-        truth=[str(unseen)],
-        steps=steps,
-        seed=seed,
-        overwrite=True,
-    )
-
-
-def _blank_west(truth: Path, out: Path) -> None:
-    """Copy a truth raster without its western half."""
-    raster = open_raster(truth)
-    grid, classes = raster.grid, raster_classes(truth)
-    ids = read_labels(truth, Window(0, 0, *grid.shape))
-    ids[:, : grid.width // 2] = UNLABELLED
-    with creating(out, grid, nodata=UNLABELLED, overwrite=True) as target:
-        target.write(ids, 1)
-        target.update_tags(CLASSES=classes.to_tag())

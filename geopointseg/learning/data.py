@@ -119,7 +119,10 @@ class PointDataModule(GeoDataModule):
         self.weight_power = weight_power
         self.labels = Labels(self.rasters, Path(masks), power=weight_power)
         require_masks_of(self.points, self.rasters, [mask.path for mask, _ in self.labels.pairs])
-        self.train_sites = share(sites(self.points, self.rasters, "train"), self.rasters, train_fraction, seed=seed)
+        clicked = sites(self.points, self.rasters, "train")
+        self.train_sites = share(clicked, self.rasters, train_fraction, seed=seed)
+        self.notes = self._notes(len(clicked.rasters))
+        """What a person should know of the data that are trained on, line by line."""
         names, pairs = self.points.classes.names, [self.labels.pairs[i] for i in self.train_sites.rasters]
         self.class_weights: ClassWeights | None = None
         if class_weights != "none":
@@ -127,6 +130,17 @@ class PointDataModule(GeoDataModule):
             self.class_weights = weigh_classes(
                 amounts, names, class_weights, by=class_weights_by, beta=class_weights_beta
             )
+
+    def _notes(self, clicked: int) -> tuple[str, ...]:
+        """Which rasters are taken, where not all `clicked` ones are, and which classes nothing teaches."""
+        taken = [self.rasters[number].path.name for number in self.train_sites.rasters]
+        seen = set(self.train_sites.class_id.tolist())
+        unseen = [name for number, name in enumerate(self.points.classes.names) if number not in seen]
+        notes = {
+            f"trained on {len(taken)} of {clicked} rasters with points: {', '.join(taken)}": len(taken) < clicked,
+            f"no training point, so not learnt: {', '.join(unseen)}": bool(unseen),
+        }
+        return tuple(note for note, holds in notes.items() if holds)
 
     def cut(self) -> None:
         """Cut batches into more pieces than before: in two, if that gives pieces of one size.

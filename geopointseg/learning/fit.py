@@ -52,6 +52,8 @@ class TrainReport:
     """Of the loss."""
     class_weights: ClassWeights | None
     keeping: Keeping
+    notes: tuple[str, ...] = ()
+    """Of the data, for people."""
 
     @property
     def model(self) -> Path:
@@ -79,8 +81,9 @@ class TrainReport:
 
     def __str__(self) -> str:
         """The account for people."""
-        kept = "" if self.keeping == LAST else f"\n{self.keeping}"
-        return f"loss: {self.figures()['loss']}\n{self.class_weights or 'class weights: none'}{kept}"
+        kept = [] if self.keeping == LAST else [str(self.keeping)]
+        loss, weights = self.figures()["loss"], str(self.class_weights or "class weights: none")
+        return "\n".join([f"loss: {loss}", weights, *kept, *self.notes])
 
 
 def trainer_options(
@@ -176,7 +179,7 @@ def fit(
         raise GeoPointSegError(
             "expected held-out points to choose the weights by, got none: hold some out, or leave out patience and keep"
         )
-    report = TrainReport(out, task.terms, data.class_weights, keeping)
+    report = TrainReport(out, task.terms, data.class_weights, keeping, data.notes)
     trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
     plan = plan_of(trainer, task, data, trained_on) | {"keeping": asdict(keeping)}
     if not (resume and is_finished(checkpoint, plan)):

@@ -316,6 +316,12 @@ def test_a_share_of_the_rasters_is_trained_on_and_recorded(study):
     assert seen == set(kept)
     assert module.card["sampling"]["train_fraction"] == 0.5
     assert len(module.val_sampler) == 4  # held-out points are judged everywhere
+    assert module.notes == (f"trained on 2 of 4 rasters with points: {', '.join(kept)}",)
+
+
+def test_a_class_that_nothing_teaches_is_named(study):
+    module = study({"a": flat(1)}, [(5, 5, 0, "train"), (60, 60, 1, "test")], chip=32)
+    assert module.notes == (f"no training point, so not learnt: {module.points.classes.names[1]}",)
 
 
 # the module
