@@ -26,11 +26,13 @@ from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.task import PointSegmentationTask
 from geopointseg.learning.unlabelled import Unlabelled
+from geopointseg.learning.warm import warm_start
 from geopointseg.raster import raster_classes
 from pipelines.experiments.methods import matrices
 from pipelines.experiments.settings import every
 from pipelines.experiments.training import train_and_map
 
+WARMING = 2.5  # steps of a warm start for each of training; together they take some three times as long
 USUAL, SPARSE = Spreading(), Spreading("reach")
 
 
@@ -43,6 +45,8 @@ class Variant:
     task: Mapping[str, Any] = field(default_factory=dict)
     clusters: bool = False
     """Whether clusters that points have named guess, not looks."""
+    warm: bool = False
+    """Whether the encoder has seen the images before, without a label."""
 
 
 VARIANTS = {
@@ -73,11 +77,12 @@ VARIANTS = {
     "generalised": Variant(task={"loss": "generalised-cross-entropy"}),
     "symmetric": Variant(task={"loss": "symmetric-cross-entropy"}),
     "squared-error": Variant(task={"loss": {"squared-error": {"softmax": True, "weighted": False}}}),
-    # unlabelled pixels: of reach, which leaves some; compare them with it
+    # unlabelled pixels: all but the last of reach, which leaves some; compare them with it
     "pairwise": Variant(SPARSE, task={"unlabelled": Unlabelled(pairwise=0.1, ramp=100)}),
     "teacher": Variant(SPARSE, task={"unlabelled": Unlabelled(teacher=1.0, ramp=100)}),
     "teacher-by-pixel": Variant(SPARSE, task={"unlabelled": Unlabelled(teacher=1.0, gate=False, ramp=100)}),
     "grow": Variant(SPARSE, task={"unlabelled": Unlabelled(grow=1.0, ramp=100)}),
+    "warm-start": Variant(warm=True),
 }
 
 
@@ -97,8 +102,13 @@ def run(setting: Setting, place: Place, variant: Variant, *, steps: int, chip: i
         spreading = replace(spreading, guesses=named)
     masks = pseudo_masks(setting, int(place.budget), place.seed, spreading)
     data = PointDataModule(images, masks, points, chip=chip, steps=steps, seed=place.seed, **variant.data)
-    make = partial(PointSegmentationTask, **variant.task)
-    maps, facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=make)
+    task = dict(variant.task)
+    if variant.warm:
+        seen = setting.folder / f"warm-{place.seed}.safetensors"
+        warm_start(images, out=seen, steps=round(WARMING * steps), seed=place.seed, overwrite=True)
+        task["weights"] = str(seen)
+    make = partial(PointSegmentationTask, **task)
+    (maps,), facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=make)
     return matrices(setting, maps), facts | {"images": len(images)}
 
 

@@ -8,7 +8,7 @@ of the tables is a file; those that are there are not computed again, so that th
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from benchmarks.accuracy_cells import Cells, Place, cell_path, judge, load, save
 from benchmarks.accuracy_data import DATA_SETS, SETTINGS, Setting, clicks, dense, prepare, pseudo_masks
 from benchmarks.harness import finish, parser
 from geopointseg.labels.pseudomask import Spreading
+from geopointseg.learning.backends import AUTO, Computing
 from geopointseg.learning.data import PointDataModule
 from geopointseg.raster import raster_classes
 from pipelines.experiments.forests import object_forest, pixel_forest, voted
@@ -40,7 +41,7 @@ METHODS = {
     "lssqps": "LSSQPS recipe",
     "points-only": "partial CE on points only",
     "default": "default (fill)",
-    "best": "best (default, superpixel vote)",
+    "best": "best (default, test-time augmentation)",
     "dense": "dense supervision",
 }
 
@@ -82,27 +83,28 @@ def run_lssqps(setting: Setting, place: Place, plan: Plan) -> Outcome:
     chip = min(CHIP, plan.chip)
     steps = round(1.5 * plan.steps)  # its batches have 2.6 times fewer pixels, but take two thirds of the time
     data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=steps, seed=place.seed)
-    maps, facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=lssqps_task(data))
+    (maps,), facts = train_and_map(setting.tests, data, seed=place.seed, steps=steps, make=lssqps_task(data))
     return {"lssqps": matrices(setting, maps)}, facts
 
 
 def run_points_only(setting: Setting, place: Place, plan: Plan) -> Outcome:
     """Partial cross-entropy on the clicks' own pixels."""
     masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading("single-pixel"))
-    maps, facts = run_network(setting, masks, int(place.budget), place.seed, plan)
+    (maps,), facts = run_network(setting, masks, int(place.budget), place.seed, plan)
     return {"points-only": matrices(setting, maps)}, facts
 
 
 def run_default(setting: Setting, place: Place, plan: Plan) -> Outcome:
-    """What `geopointseg run` does; and with the majority in each superpixel."""
+    """What `geopointseg run` does; and the same network on every window in eight flips and turns."""
     masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading())
-    maps, facts = run_network(setting, masks, int(place.budget), place.seed, plan)
-    return {"default": matrices(setting, maps), "best": matrices(setting, voted(maps, setting.tests))}, facts
+    ways = (AUTO, Computing(tta=True))
+    (maps, best), facts = run_network(setting, masks, int(place.budget), place.seed, plan, ways)
+    return {"default": matrices(setting, maps), "best": matrices(setting, best)}, facts
 
 
 def run_dense(setting: Setting, place: Place, plan: Plan) -> Outcome:
     """The truth of the very ground that clicks may lie on; chips lie where 50 clicks per 512² put them."""
-    maps, facts = run_network(setting, dense(setting), 50, place.seed, plan)
+    (maps,), facts = run_network(setting, dense(setting), 50, place.seed, plan)
     return {"dense": matrices(setting, maps)}, facts
 
 
@@ -118,13 +120,13 @@ RUNS: dict[tuple[str, ...], Callable[[Setting, Place, Plan], Outcome]] = {
 
 
 def run_network(
-    setting: Setting, masks: Path, budget: int, seed: int, plan: Plan
-) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    setting: Setting, masks: Path, budget: int, seed: int, plan: Plan, computing: Sequence[Computing] = (AUTO,)
+) -> tuple[list[list[NDArray[np.uint8]]], dict[str, Any]]:
     """As `train_and_map`, on chips around clicks."""
     images = [str(image) for image in setting.images]
     points = clicks(setting, budget, seed)
     data = PointDataModule(images, masks, points, chip=plan.chip, steps=plan.steps, seed=seed)
-    return train_and_map(setting.tests, data, seed=seed, steps=plan.steps)
+    return train_and_map(setting.tests, data, seed=seed, steps=plan.steps, computing=computing)
 
 
 def arguments() -> argparse.Namespace:

@@ -17,7 +17,7 @@ __all__ = ["dense"]
 
 def dense(setting: Setting) -> Path:
     """The folder of dense labels in the layout of pseudo-masks, made once."""
-    folder = setting.folder / "masks" / "dense"
+    folder = setting.folder / "masks" / "truth"
     if not mask_paths(folder, open_raster(setting.images[-1]))[1].exists():  # which is written last
         dense_masks(setting.images, setting.truth, raster_classes(setting.truth[0]), folder)
     return folder
@@ -31,7 +31,7 @@ def dense_masks(images: Sequence[Path], masks: Sequence[Path], classes: Classes,
     weight_of[UNLABELLED] = 0
     for raster, labels in zip(map(open_raster, images), dense, strict=True):
         labels_path, weights_path = mask_paths(folder, raster)
-        write(labels_path, raster, labels, nodata=UNLABELLED)
+        write(labels_path, raster, labels, nodata=UNLABELLED, CLASSES=classes.to_tag())
         write(weights_path, raster, weight_of[labels], nodata=0)
 
 
@@ -44,7 +44,8 @@ def ids(mask_path: Path, classes: Classes) -> NDArray[np.uint8]:
     return found
 
 
-def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: float) -> None:
+def write(path: Path, raster: Raster, values: NDArray[np.generic], *, nodata: float, **tags: str) -> None:
     """Write one band on a raster's grid."""
     with creating(path, raster.grid, dtype=str(values.dtype), nodata=nodata, overwrite=True) as target:
         target.write(values, 1)
+        target.update_tags(**tags)

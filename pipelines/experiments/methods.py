@@ -100,7 +100,7 @@ def _network(setting: Setting, setup: Setup, seed: int, effort: Effort) -> Outco
     images = [str(image) for image in setting.images]
     data = PointDataModule(images, masks, points, chip=effort.chip, steps=effort.steps, seed=seed, **options)
     make = partial(PointSegmentationTask, **task)
-    maps, facts = train_and_map(setting.tests, data, seed=seed, steps=effort.steps, make=make)
+    (maps,), facts = train_and_map(setting.tests, data, seed=seed, steps=effort.steps, make=make)
     return maps, facts | label_quality(setting, masks)
 
 
@@ -112,7 +112,7 @@ def _lssqps(setting: Setting, setup: Setup, seed: int, effort: Effort) -> Outcom
     chip = min(CHIP, effort.chip)
     steps = round(1.5 * effort.steps)  # its batches have 2.6 times fewer pixels, but take two thirds of the time
     data = LssqpsData(images, masks, points, chip=chip, batch_size=BATCH, steps=steps, seed=seed)
-    maps, facts = train_and_map(setting.tests, data, seed=seed, steps=steps, make=lssqps_task(data))
+    (maps,), facts = train_and_map(setting.tests, data, seed=seed, steps=steps, make=lssqps_task(data))
     return maps, facts | label_quality(setting, masks)
 
 
@@ -121,7 +121,8 @@ def _dense(setting: Setting, setup: Setup, seed: int, effort: Effort) -> Outcome
     images = [str(image) for image in setting.images]
     points = draw_clicks(setting, setup.clicks, seed)
     data = PointDataModule(images, dense(setting), points, chip=effort.chip, steps=effort.steps, seed=seed)
-    return train_and_map(setting.tests, data, seed=seed, steps=effort.steps)
+    (maps,), facts = train_and_map(setting.tests, data, seed=seed, steps=effort.steps)
+    return maps, facts
 
 
 def _pixel_forest(setting: Setting, setup: Setup, seed: int, effort: Effort) -> Outcome:

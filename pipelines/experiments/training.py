@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geopointseg.learning.backends import AUTO, Computing
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.fit import fit, trainer_options
 from geopointseg.learning.task import PointSegmentationTask
@@ -28,7 +29,8 @@ def train_and_map(
     seed: int,
     steps: int,
     make: Callable[..., PointSegmentationTask] = PointSegmentationTask,
-) -> tuple[list[NDArray[np.uint8]], dict[str, Any]]:
+    computing: Sequence[Computing] = (AUTO,),
+) -> tuple[list[list[NDArray[np.uint8]]], dict[str, Any]]:
     """Train and classify the test images.
 
     Args:
@@ -37,9 +39,10 @@ def train_and_map(
         seed: Of the network's first weights.
         steps: Training steps.
         make: Makes the task from the card of the data and `steps`.
+        computing: How the maps are computed; several ways give as many maps of each image.
 
     Returns:
-        (height, width) class ids of each test image, and the facts of the run.
+        For each way of computing (height, width) class ids of each test image; and the facts of the run.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
@@ -48,9 +51,10 @@ def train_and_map(
         trainer = lightning.Trainer(**trainer_options(out, steps=steps))
         model = fit(trainer, make(data.card, steps=steps), data, out, overwrite=True).model
         trained = time.perf_counter()
-        predict(model, [str(test) for test in tests], out=out / "maps")
+        for number, how in enumerate(computing):
+            predict(model, [str(test) for test in tests], out=out / f"maps_{number}", computing=how)
         done = time.perf_counter()
-        maps = [read_whole(out / "maps" / test.name) for test in tests]
+        maps = [[read_whole(out / f"maps_{n}" / test.name) for test in tests] for n in range(len(computing))]
     seconds = {"training": round(trained - start, 1), "prediction": round(done - trained, 1)}
     facts = {"seconds": seconds, "steps": steps, "chip": data.chip, "batch": data.batch_size}
     return maps, facts | {"device": device(), "torch": torch.__version__}
