@@ -180,7 +180,9 @@ def test_without_orfeo_the_others_are_computed_and_it_is_said(cache, tmp_path, m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "method"), [("season", "pixel-forest"), ("bands", "network")])
+@pytest.mark.parametrize(
+    ("name", "method"), [("season", "pixel-forest"), ("bands", "network"), ("peers", "lssqps"), ("peers", "dense")]
+)
 def test_a_ready_made_experiment_runs_in_tiny_form(name, method, cache, tmp_path, capsys):
     out = tmp_path / name
     where = [str(CONFIGS / f"{name}.yaml"), "--out", str(out), "--cache", str(cache), "--methods", method]
