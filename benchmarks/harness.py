@@ -51,8 +51,9 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{statistics.mean(values):.3f} ± {deviation(values):.3f}"
+    """Mean ± standard deviation, which a single value does not have."""
+    mean = f"{statistics.mean(values):.3f}"
+    return mean if len(values) == 1 else f"{mean} ± {deviation(values):.3f}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
