@@ -32,7 +32,7 @@ from pipelines.experiments.methods import matrices
 from pipelines.experiments.settings import every
 from pipelines.experiments.training import train_and_map
 
-WARMING = 2.5  # steps of a warm start for each of training; together they take some three times as long
+WARMING = 2.5  # steps of a warm start for each of training; together they take three times as long
 USUAL, SPARSE = Spreading(), Spreading("reach")
 
 
