@@ -1,6 +1,8 @@
 """The one error a user can cause."""
 
-__all__ = ["GeoPointSegError"]
+from typing import get_args
+
+__all__ = ["GeoPointSegError", "require_one_of"]
 
 
 class GeoPointSegError(Exception):
@@ -8,3 +10,13 @@ class GeoPointSegError(Exception):
 
     The command line prints it on one line and exits with status 2.
     """
+
+
+def require_one_of(kind: object, given: object, what: str) -> None:
+    """Refuse a name that a Literal does not hold.
+
+    Raises:
+        GeoPointSegError: `given` is such a name.
+    """
+    if given not in get_args(kind):
+        raise GeoPointSegError(f"expected {what} ({', '.join(get_args(kind))}), got {given}: correct the name")

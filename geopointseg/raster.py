@@ -264,7 +264,10 @@ def raster_classes(path: Path) -> Classes:
     with rasterio.open(path) as source:
         tag = source.tags().get("CLASSES")
     if tag is None:
-        raise GeoPointSegError(f"expected a class raster written by geopointseg, got {path} without class names")
+        raise GeoPointSegError(
+            f"expected a class raster written by geopointseg, got {path} without class names: "
+            "make it with 'geopointseg mask', 'predict' or 'prepare-folder'"
+        )
     return Classes.from_tag(tag)
 
 

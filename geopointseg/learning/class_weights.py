@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geopointseg.classes import UNLABELLED
-from geopointseg.errors import GeoPointSegError
+from geopointseg.errors import GeoPointSegError, require_one_of
 from geopointseg.raster import Raster, read, read_labels
 
 __all__ = ["By", "ClassWeights", "Rule", "label_amounts", "raised", "weigh_classes"]
@@ -85,8 +85,9 @@ def label_amounts(pairs: Sequence[tuple[Raster, Raster]], count: int, by: By = "
         (masks, classes) amounts.
 
     Raises:
-        GeoPointSegError: a mask holds an id that is no class.
+        GeoPointSegError: a mask holds an id that is no class, or they are counted by something else.
     """
+    require_one_of(By, by, "what classes are counted by")
     amounts = np.zeros((len(pairs), UNLABELLED + 1))
     for row, (mask, weights) in zip(amounts, pairs, strict=True):
         for window in mask.grid.tiles(TILE):
@@ -125,8 +126,9 @@ def weigh_classes(
         The weights, 0 for classes without labels.
 
     Raises:
-        GeoPointSegError: `beta` is outside, or no class has a label.
+        GeoPointSegError: there is no such rule, `beta` is outside, or no class has a label.
     """
+    require_one_of(Rule, rule, "a rule of class weights")
     if not 0 <= beta < 1:
         raise GeoPointSegError(f"expected a beta from 0 up to below 1, got {beta}: try 0.999")
     by_mask = np.asarray(amounts, np.float64)

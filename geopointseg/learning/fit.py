@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from geopointseg.learning.judge import check_bfloat16, judge
 from geopointseg.learning.keeping import LAST, Keeping
 from geopointseg.learning.objective import Term
 from geopointseg.learning.precision import Precision, precision, to_predict_in
+from geopointseg.learning.quiet import quiet
 from geopointseg.learning.resume import (
     Saving,
     is_finished,
@@ -37,8 +37,6 @@ from geopointseg.learning.sites import sites
 from geopointseg.learning.task import PointSegmentationTask
 
 log = logging.getLogger(__name__)
-for name in ("lightning.pytorch", "lightning.fabric"):
-    logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
 __all__ = ["TrainReport", "fit", "loggers", "max_time", "trainer_options"]
 
@@ -53,7 +51,7 @@ class TrainReport:
     class_weights: ClassWeights | None
     keeping: Keeping
     notes: tuple[str, ...] = ()
-    """Of the data, for people."""
+    """What else people should know."""
 
     @property
     def model(self) -> Path:
@@ -179,7 +177,8 @@ def fit(
         raise GeoPointSegError(
             "expected held-out points to choose the weights by, got none: hold some out, or leave out patience and keep"
         )
-    report = TrainReport(out, task.terms, data.class_weights, keeping, data.notes)
+    used = (f"unlabelled pixels: {task.unlabelled}",) if task.unlabelled.any else ()
+    report = TrainReport(out, task.terms, data.class_weights, keeping, (*used, *data.notes))
     trained_on = bundle.fingerprint(data.points, [raster.path for pair in data.labels.pairs for raster in pair])
     plan = plan_of(trainer, task, data, trained_on) | {"keeping": asdict(keeping)}
     if not (resume and is_finished(checkpoint, plan)):
@@ -270,23 +269,15 @@ def _train(
 
 
 def _fit(trainer: lightning.Trainer, task: PointSegmentationTask, data: PointDataModule, start: Path | None) -> None:
-    """Lightning's training without what would worry nobody but its authors.
+    """Lightning's training.
 
     Raises:
         GeoPointSegError: the network takes no single chip.
         KeyboardInterrupt: the user stopped it.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # reading is a small part
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")  # the log folder of an --overwrite
-        warnings.filterwarnings("ignore", message=".*across ranks is zero.*")  # no point is held out
-        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process judges all held-out points
-        warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")  # it counts across epochs
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
+    with quiet():
         try:
             trainer.fit(task, data, ckpt_path=start, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from None
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -12,10 +12,11 @@ import torch
 from lightning import Callback
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
-from geopointseg.errors import GeoPointSegError
+from geopointseg.errors import GeoPointSegError, require_one_of
 
 __all__ = ["LAST", "Keeping"]
 
+Keep = Literal["last", "best"]
 SCORE, BEST = "val_miou", "best"
 
 
@@ -28,15 +29,16 @@ class Keeping:
     steps."""
     patience: int | None = None
     """End training when the mean IoU on held-out points has not risen for so many epochs of 50 steps."""
-    keep: Literal["last", "best"] = "last"
+    keep: Keep = "last"
     """The last weights, or those with the best mean IoU on held-out points."""
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning.
 
         Raises:
-            GeoPointSegError: an average that never moves or does not look back, or no patience at all.
+            GeoPointSegError: unknown weights, an average that never moves or does not look back, or no patience at all.
         """
+        require_one_of(Keep, self.keep, "which weights to keep")
         if self.ema is not None and not 0 < self.ema < 1:
             raise GeoPointSegError(f"expected an ema above 0 and below 1, got {self.ema}: try 0.99")
         if self.patience is not None and self.patience < 1:
@@ -50,7 +52,11 @@ class Keeping:
     def __str__(self) -> str:
         """For the report."""
         average = "" if self.ema is None else f", averaged over steps ({self.ema:g})"
-        end = "" if self.patience is None else f", ended after {self.patience} epochs without a better score"
+        end = (
+            ""
+            if self.patience is None
+            else f", of a training that ends after {self.patience} epochs without a better score"
+        )
         warning = "; held-out points decided, so scores on them are optimistic" if self.tunes else ""
         return f"weights: the {self.keep}{average}{end}{warning}"
 

@@ -1,13 +1,13 @@
 """What moves the weights of a network, by its name."""
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW
 
-from geopointseg.errors import GeoPointSegError
+from geopointseg.errors import GeoPointSegError, require_one_of
 
 __all__ = ["Optimizer", "build_optimizer"]
 
@@ -30,10 +30,7 @@ def build_optimizer(
     Raises:
         GeoPointSegError: no such optimiser, or a negative number.
     """
-    if name not in get_args(Optimizer):
-        raise GeoPointSegError(
-            f"expected an optimizer ({', '.join(get_args(Optimizer))}), got {name}: correct the name"
-        )
+    require_one_of(Optimizer, name, "an optimizer")
     if lr < 0 or weight_decay < 0:
         raise GeoPointSegError(
             f"expected a learning rate and a weight decay of 0 or more, got {lr} and {weight_decay}: try 0.001 and 0.01"

@@ -8,7 +8,7 @@ import numpy as np
 from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
-from geopointseg.errors import GeoPointSegError
+from geopointseg.errors import GeoPointSegError, require_one_of
 from geopointseg.grid import Window
 from geopointseg.learning.datasets import query
 from geopointseg.learning.sites import Sites
@@ -64,8 +64,9 @@ class PointGeoSampler(GeoSampler):
             shard: What part of the chips this process takes; all by default.
 
         Raises:
-            GeoPointSegError: there are no sites, or the length does not give every process the same number of batches.
+            GeoPointSegError: there is no such balance, there are no sites, or the length does not give every process the same number of batches.
         """
+        require_one_of(Balance, balance, "a balance of chips")
         if not len(sites):
             raise GeoPointSegError("expected training points on the rasters, got none: check the points' split column")
         self.shard = shard or Shard()

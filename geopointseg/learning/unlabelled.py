@@ -87,6 +87,11 @@ class Unlabelled:
                 f"{self.pairwise_radius}: there would be no neighbour; try 2 and 4"
             )
 
+    def __str__(self) -> str:
+        """The shares of what is made of them: for the account."""
+        shares = {"pairwise": self.pairwise, "teacher": self.teacher, "grow": self.grow}
+        return ", ".join(f"{name} {share:g}" for name, share in shares.items() if share)
+
     @property
     def any(self) -> bool:
         """Whether anything is made of them."""

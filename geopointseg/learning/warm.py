@@ -7,7 +7,6 @@ taken: in 0.8.1 its target is the trained network itself, not an average of it.
 
 import math
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from geopointseg.errors import GeoPointSegError
 from geopointseg.files import replacing
 from geopointseg.grid import Window
 from geopointseg.learning.augment import Augmentation, augment
+from geopointseg.learning.quiet import quiet
 from geopointseg.raster import Raster, read
 from geopointseg.statistics import Statistics, open_rasters
 
@@ -114,18 +114,8 @@ def _fit(task: SimCLRTask, chips: DataLoader[dict[str, Tensor]], steps: int) -> 
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message="You defined a `validation_step`.*")  # TorchGeo's does nothing
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning 2.6 on torch 2.15
-        warnings.filterwarnings("ignore", message=".*epoch parameter in `scheduler.step.*")  # torch's own SequentialLR
-        warnings.filterwarnings(
-            "ignore", message=".*lr_scheduler.step.*before `optimizer.step.*"
-        )  # likewise, at its start
-        try:
-            trainer.fit(task, chips)
-        except SystemExit:  # what Lightning makes of Ctrl-C
-            raise KeyboardInterrupt from None
+    with quiet():
+        trainer.fit(task, chips)
 
 
 class _Chips(Dataset[dict[str, Tensor]]):

@@ -2,11 +2,13 @@
 
 import inspect
 import time
+from argparse import ArgumentError
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+from jsonargparse import ArgumentParser
 from numpy.typing import NDArray
 
 from geopointseg.confusion import confusion_matrix
@@ -15,7 +17,7 @@ from geopointseg.learning.augment import Augmentation
 from geopointseg.learning.data import PointDataModule
 from geopointseg.learning.objective import read_loss
 from geopointseg.learning.task import PointSegmentationTask
-from geopointseg.learning.unlabelled import Unlabelled
+from geopointseg.learning.unlabelled import NOTHING, read_unlabelled
 from geopointseg.raster import raster_classes
 from pipelines.experiments.clicks import draw_clicks, label_quality, pseudo_masks, read_whole
 from pipelines.experiments.dense import dense
@@ -83,23 +85,44 @@ def check_setup(setup: Setup) -> None:
             raise GeoPointSegError(
                 f"expected {name}.{next(iter(values))} with the method network, got {setup.method}: leave it out"
             )
+        _check_values(name, values, kind)
     if "loss" in setup.task:
         read_loss(setup.task["loss"])
+    _options(setup)
+    read_unlabelled(setup.task.get("unlabelled", NOTHING))
+
+
+def _check_values(name: str, values: Mapping[str, Any], kind: type) -> None:
+    """Refuse values of another type, or that are none of those there are.
+
+    Raises:
+        GeoPointSegError: there is one.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, name, skip=set(OWN) & set(inspect.signature(kind).parameters))
+    try:
+        parser.parse_object({name: dict(values)})
+    except ArgumentError as error:
+        raise GeoPointSegError(
+            f"expected values that {kind.__name__} takes, got others ({' '.join(str(error).split())}): correct them"
+        ) from error
+
+
+def _options(setup: Setup) -> dict[str, Any]:
+    """The options of the data module, with augmentation as it takes it."""
+    options = dict(setup.data)
+    if isinstance(options.get("augmentation"), Mapping):
+        options["augmentation"] = Augmentation(**options["augmentation"])
+    return options
 
 
 def _network(setting: Setting, setup: Setup, seed: int, effort: Effort) -> Outcome:
     """The network, as `geopointseg run` trains it but for what the setup changes."""
     masks = pseudo_masks(setting, setup.clicks, seed, setup.spreading)
     points = draw_clicks(setting, setup.clicks, seed)
-    options = dict(setup.data)
-    if isinstance(options.get("augmentation"), Mapping):
-        options["augmentation"] = Augmentation(**options["augmentation"])
-    task = dict(setup.task)
-    if isinstance(task.get("unlabelled"), Mapping):
-        task["unlabelled"] = Unlabelled(**task["unlabelled"])
     images = [str(image) for image in setting.images]
-    data = PointDataModule(images, masks, points, chip=effort.chip, steps=effort.steps, seed=seed, **options)
-    make = partial(PointSegmentationTask, **task)
+    data = PointDataModule(images, masks, points, chip=effort.chip, steps=effort.steps, seed=seed, **_options(setup))
+    make = partial(PointSegmentationTask, **setup.task)
     (maps,), facts = train_and_map(setting.tests, data, seed=seed, steps=effort.steps, make=make)
     return maps, facts | label_quality(setting, masks)
 

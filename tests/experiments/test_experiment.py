@@ -145,6 +145,11 @@ def test_one_damaged_cell_is_named(config, cache, tmp_path):
         ({"base": "{data.colour: red}"}, "data.colour"),
         ({"base": "{task.loss: magic}"}, "magic"),
         ({"base": "{method: nearest, task.loss: focal}"}, "with the method network"),
+        ({"base": "{data.class_weights: inverze}"}, "data.class_weights.*inverze"),
+        ({"base": "{data.augmentation: {flip: true}}"}, "augmentation.flip"),
+        ({"base": "{task.unlabelled: {teecher: 1}}"}, "unlabelled.teecher"),
+        ({"base": "{task.unlabelled: {teacher: -1}}"}, "unlabelled.teacher from 0"),
+        ({"base": "{task.lr: fast}"}, "task.lr.*fast"),
     ],
 )
 def test_what_no_method_knows_is_refused_before_anything_is_made(keys, message, tmp_path):

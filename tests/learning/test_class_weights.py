@@ -71,6 +71,11 @@ def test_the_factor_gives_back_the_squared_error_of_lssqps():
     torch.testing.assert_close(found.factor * ours, theirs)
 
 
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(GeoPointSegError, match=r"expected a rule of class weights \(none, .*\), got inverze"):
+        weights([1, 2], "inverze")
+
+
 @pytest.mark.parametrize("beta", [-0.1, 1, 2])
 def test_a_beta_out_of_range_is_refused(beta):
     with pytest.raises(GeoPointSegError, match=f"beta from 0 up to below 1, got {beta}"):

@@ -319,6 +319,12 @@ def test_a_share_of_the_rasters_is_trained_on_and_recorded(study):
     assert module.notes == (f"trained on 2 of 4 rasters with points: {', '.join(kept)}",)
 
 
+def test_an_unknown_balance_is_refused(study):
+    module = study({"a": flat(1)}, [(5, 5, 0, "train")], chip=32, balance="bar")
+    with pytest.raises(GeoPointSegError, match=r"expected a balance of chips \(class, point\), got bar"):
+        module.setup("fit")
+
+
 def test_a_class_that_nothing_teaches_is_named(study):
     module = study({"a": flat(1)}, [(5, 5, 0, "train"), (60, 60, 1, "test")], chip=32)
     assert module.notes == (f"no training point, so not learnt: {module.points.classes.names[1]}",)

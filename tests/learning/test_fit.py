@@ -135,7 +135,9 @@ def test_unlabelled_pixels_from_yaml(config, tmp_path, capsys):
     keys["model"]["unlabelled"] = {"pairwise": 0.1, "teacher": 0.5, "grow": 1, "threshold": 0.5, "ramp": 4}
     config.write_text(yaml.safe_dump(keys))
     assert main(["train", "--config", str(config), "--model.unlabelled.teacher", "1"]) == 0
-    assert capsys.readouterr().err == ""
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "\nunlabelled pixels: pairwise 0.1, teacher 1, grow 1\n" in out
     made = tmp_path / "result"
     held = torch.load(made / "model.ckpt", weights_only=True)
     assert "teacher" not in held  # its weights are the model's
@@ -477,9 +479,9 @@ def test_without_held_out_points_nothing_can_be_chosen_by_them(study, located, t
         small_fit(module, tmp_path / "r", steps=1, keeping=Keeping(**wrong))
 
 
-@pytest.mark.parametrize("wrong", [{"ema": 0}, {"ema": 1}, {"patience": 0}])
+@pytest.mark.parametrize("wrong", [{"ema": 0}, {"ema": 1}, {"patience": 0}, {"keep": "bets"}])
 def test_what_cannot_be_kept_is_refused(wrong):
-    with pytest.raises(GeoPointSegError, match=r"expected a.*got [01]"):
+    with pytest.raises(GeoPointSegError, match=r"expected .*got ([01]|bets)"):
         Keeping(**wrong)
 
 
