@@ -41,6 +41,7 @@ METHODS = {
     "lssqps": "LSSQPS recipe",
     "points-only": "partial CE on points only",
     "default": "default (fill)",
+    "default-vote": "default, superpixel vote",
     "best": "best (default, test-time augmentation)",
     "dense": "dense supervision",
 }
@@ -95,11 +96,12 @@ def run_points_only(setting: Setting, place: Place, plan: Plan) -> Outcome:
 
 
 def run_default(setting: Setting, place: Place, plan: Plan) -> Outcome:
-    """What `geopointseg run` does; and the same network on every window in eight flips and turns."""
+    """What `geopointseg run` does; with the majority in each superpixel; and every window in eight flips and turns."""
     masks = pseudo_masks(setting, int(place.budget), place.seed, Spreading())
     ways = (AUTO, Computing(tta=True))
     (maps, best), facts = run_network(setting, masks, int(place.budget), place.seed, plan, ways)
-    return {"default": matrices(setting, maps), "best": matrices(setting, best)}, facts
+    made = {"default": maps, "default-vote": voted(maps, setting.tests), "best": best}
+    return {method: matrices(setting, those) for method, those in made.items()}, facts
 
 
 def run_dense(setting: Setting, place: Place, plan: Plan) -> Outcome:
@@ -113,7 +115,7 @@ RUNS: dict[tuple[str, ...], Callable[[Setting, Place, Plan], Outcome]] = {
     ("object-forest",): run_object_forest,
     ("lssqps",): run_lssqps,
     ("points-only",): run_points_only,
-    ("default", "best"): run_default,
+    ("default", "default-vote", "best"): run_default,
     ("dense",): run_dense,
 }
 """What computes which methods."""

@@ -167,9 +167,9 @@ def _no_backbone(name: str, backbone: str, reason: object) -> GeoPointSegError:
     examples = "a vision transformer of timm such as tu-vit_tiny_patch16_224 or tu-vit_small_patch16_224"
     if name != "dpt":
         examples = "resnet18, resnet34 or efficientnet-b0, or one of timm's such as tu-convnext_atto"
+    said = str(reason.args[0] if isinstance(reason, KeyError) else reason).split(", supported")[0]
     return GeoPointSegError(
-        f"expected a backbone that segmentation-models-pytorch knows for {name}, got {backbone!r} "
-        f"({str(reason)[:100]}): try {examples}"
+        f"expected a backbone that segmentation-models-pytorch knows for {name}, got {backbone!r} ({said[:100]}): try {examples}"
     )
 
 
