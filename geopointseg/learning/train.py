@@ -15,14 +15,14 @@ from geopointseg.learning.task import PointSegmentationTask
 __all__ = ["train"]
 
 
-def train(arguments: list[str]) -> TrainReport:
+def train(arguments: list[str]) -> TrainReport | tuple[()]:
     """Train from a YAML file: its keys are the arguments of PointDataModule, PointSegmentationTask and Trainer.
 
     Args:
         arguments: As on the command line: --config FILE, and any --data.…, --model.… or --trainer.… to override it.
 
     Returns:
-        The files made, and the account of the loss.
+        The files made, and the account of the loss; nothing in all but the first of several processes.
     """
     defaults = trainer_options(Path(), steps=EPOCH) | {"logger": False}  # those of the file come on top of ours
     with warnings.catch_warnings():
@@ -55,7 +55,8 @@ def train(arguments: list[str]) -> TrainReport:
     trainer.loggers = loggers(out) + trainer.loggers
     trainer.log_every_n_steps = min(trainer.log_every_n_steps, parsed.datamodule.epoch_steps)  # type: ignore[attr-defined]  # undeclared in 2.6
     own = {name: parsed.config[name] for name in ("overwrite", "resume")}
-    return fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
+    report = fit(trainer, parsed.model, parsed.datamodule, out, keeping=parsed.config_init["keeping"], **own)
+    return report if trainer.is_global_zero else ()
 
 
 class _CommandLine(LightningCLI):
