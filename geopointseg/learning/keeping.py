@@ -52,11 +52,7 @@ class Keeping:
     def __str__(self) -> str:
         """For the report."""
         average = "" if self.ema is None else f", averaged over steps ({self.ema:g})"
-        end = (
-            ""
-            if self.patience is None
-            else f", of a training that ends after {self.patience} epochs without a better score"
-        )
+        end = "" if self.patience is None else f"; training ends after {self.patience} epochs without a better score"
         warning = "; held-out points decided, so scores on them are optimistic" if self.tunes else ""
         return f"weights: the {self.keep}{average}{end}{warning}"
 
