@@ -22,6 +22,7 @@ __all__ = ["SUFFIXES", "require_room", "stem_of", "unpack"]
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 CHUNK = 1 << 20
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError, NotImplementedError, RuntimeError)
+"""What unpacking may raise; the last two are zipfile's, of methods of compression that it lacks and of passwords."""
 
 
 class Member(NamedTuple):

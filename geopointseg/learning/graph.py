@@ -57,7 +57,7 @@ def onnx_graph(
         GeoPointSegError: the exporter's packages are missing, or the network has something that ONNX has not.
     """
     try:
-        import onnx  # noqa: F401
+        import onnx  # noqa: F401 - torch's exporter uses both, and names neither in its errors
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise GeoPointSegError(

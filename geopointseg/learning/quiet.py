@@ -13,24 +13,24 @@ HARMLESS = (
     ".*across ranks is zero.*",  # no point is held out
     ".*sync_dist=True.*",  # every process judges all held-out points
     ".*smaller than the logging interval.*",  # it counts across epochs
-    "You defined a `validation_step`.*",  # that of TorchGeo's SimCLR does nothing
     ".*LeafSpec.*",  # Lightning 2.6 on torch 2.15
-    ".*epoch parameter in `scheduler.step.*",  # torch's own SequentialLR
-    ".*lr_scheduler.step.*before `optimizer.step.*",  # likewise, at its start
 )
 for name in ("lightning.pytorch", "lightning.fabric"):
     logging.getLogger(name).setLevel(logging.WARNING)  # no hardware lists and tips among our own lines
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet(*more: str) -> Iterator[None]:
     """Leave out the warnings that are none here, and let Ctrl-C be what it is.
+
+    Args:
+        more: Beginnings of further ones, as regular expressions.
 
     Raises:
         KeyboardInterrupt: the user stopped it.
     """
     with warnings.catch_warnings():
-        for message in HARMLESS:
+        for message in HARMLESS + more:
             warnings.filterwarnings("ignore", message=message)
         try:
             yield

@@ -64,7 +64,8 @@ class PointGeoSampler(GeoSampler):
             shard: What part of the chips this process takes; all by default.
 
         Raises:
-            GeoPointSegError: there is no such balance, there are no sites, or the length does not give every process the same number of batches.
+            GeoPointSegError: there is no such balance, there are no sites, or the length does not give every process the
+                same number of batches.
         """
         require_one_of(Balance, balance, "a balance of chips")
         if not len(sites):

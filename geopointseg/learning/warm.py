@@ -114,7 +114,11 @@ def _fit(task: SimCLRTask, chips: DataLoader[dict[str, Tensor]], steps: int) -> 
         enable_model_summary=False,
         enable_progress_bar=sys.stderr.isatty(),
     )
-    with quiet():
+    with quiet(
+        "You defined a `validation_step`.*",  # TorchGeo's does nothing
+        ".*epoch parameter in `scheduler.step.*",  # torch's own SequentialLR
+        ".*lr_scheduler.step.*before `optimizer.step.*",  # likewise, at its start
+    ):
         trainer.fit(task, chips)
 
 
